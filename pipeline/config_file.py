@@ -1,0 +1,103 @@
+"""Reads a configuration from YAML and explains what is wrong with one."""
+
+import pathlib
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+import pydantic
+import yaml
+
+from pipeline import config, errors
+
+
+def presets() -> list[str]:
+    """Names of the configurations that come with the package."""
+    folder = resources.files("pipeline") / "configs"
+    return sorted(f.name for f in folder.iterdir() if f.name.endswith(".yaml"))
+
+
+def load(source: str, overrides: Sequence[str] = ()) -> config.PipelineConfig:
+    """Reads a configuration and applies `section.key=value` overrides.
+
+    Args:
+        source: a YAML file, or the name of a preset such as `demo.yaml`.
+        overrides: texts like `train.batch_size=4`; values are read as YAML.
+
+    Raises:
+        ConfigError: naming the key, the value and what would be accepted.
+    """
+    values = _read_yaml(source)
+    for override in overrides:
+        _apply_override(values, override)
+    try:
+        return config.PipelineConfig.model_validate(values)
+    except pydantic.ValidationError as error:
+        raise errors.ConfigError(_explain(source, error)) from None
+
+
+def _read_yaml(source: str) -> dict[str, Any]:
+    path = pathlib.Path(source)
+    if not path.is_file():
+        preset = resources.files("pipeline") / "configs" / path.name
+        if path.parent != pathlib.Path() or not preset.is_file():
+            raise errors.ConfigError(
+                f"no configuration file {source!r}. Give a path to a YAML file or one "
+                f"of the presets: {', '.join(presets())}."
+            )
+        path = preset
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise errors.ConfigError(f"{source}: not readable as YAML: {reason}.") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise errors.ConfigError(
+            f"{source}: holds a {type(values).__name__}, wanted sections such as "
+            "`train:` with keys under them."
+        )
+    return values
+
+
+def _apply_override(values: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not separator or not all(parts):
+        raise errors.ConfigError(
+            f"--set {override!r}: wanted section.key=value, as in train.batch_size=4."
+        )
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise errors.ConfigError(f"--set {override!r}: {reason}.") from None
+    section = values
+    for part in parts[:-1]:
+        section = section.setdefault(part, {})
+        if not isinstance(section, dict):
+            raise errors.ConfigError(f"--set {override!r}: {part!r} is not a section.")
+    section[parts[-1]] = value
+
+
+def _explain(source: str, error: pydantic.ValidationError) -> str:
+    lines = []
+    for problem in error.errors()[:20]:
+        key = ".".join(str(part) for part in problem["loc"]) or "the file"
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"{key}: unknown key. {_known_keys(problem['loc'])}")
+        else:
+            shown = repr(problem["input"])
+            shown = shown if len(shown) <= 60 else shown[:57] + "..."
+            message = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"{key}: got {shown}: {message}")
+    joined = "\n  ".join(lines)
+    return f"{source}: the configuration cannot be used:\n  {joined}"
+
+
+def _known_keys(location: tuple[Any, ...]) -> str:
+    section: Any = config.PipelineConfig
+    for part in location[:-1]:
+        section = section.model_fields[part].annotation
+    return f"Known here: {', '.join(section.model_fields)}."
