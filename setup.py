@@ -45,5 +45,5 @@ setuptools.setup(
         "kubeflow": requirements("kubeflow"),
         "dev": requirements("dev"),
     },
-    entry_points={"console_scripts": ["m2f=pipeline.cli:main"]},
+    entry_points={"console_scripts": ["m2f=pipeline.cli:app"]},
 )

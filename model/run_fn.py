@@ -1,0 +1,45 @@
+"""Trainer's entry point: examples and a transform graph in, a SavedModel out."""
+
+import pathlib
+
+import keras
+import tensorflow as tf
+from tfx.components.trainer import fn_args_utils
+
+from model import dataset, export, mask2former, preprocessing, trainer
+from pipeline import config
+
+
+def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
+    """Trains and exports.
+
+    `custom_config` holds `config`, a `config.PipelineConfig` as JSON of which the
+    sections data, model, train and serve are used, and `info`, texts that the
+    SavedModel carries along.
+    """
+    settings = config.PipelineConfig.model_validate_json(
+        fn_args.custom_config["config"]
+    )
+    transform_graph = pathlib.Path(fn_args.transform_graph_path)
+    transform = preprocessing.ImageTransform(transform_graph, settings.data)
+    classes = preprocessing.read_categories(transform_graph)
+
+    keras.utils.set_random_seed(settings.train.seed)
+    network = mask2former.build(settings.model, len(classes))
+    files = sorted(f for p in fn_args.train_files for f in tf.io.gfile.glob(p))
+    examples = dataset.train_dataset(
+        files,
+        classes,
+        settings.train,
+        transform.mean.numpy(),
+        transform.std.numpy(),
+        settings.train.seed,
+    )
+    run_dir = pathlib.Path(fn_args.model_run_dir)
+    trainer.train(network, examples, settings.train, run_dir)
+
+    module = export.ServingModule(
+        network, transform, classes, settings.serve.max_detections
+    )
+    info = {"config": fn_args.custom_config["config"], **fn_args.custom_config["info"]}
+    export.save(module, pathlib.Path(fn_args.serving_model_dir), info)

@@ -1,0 +1,162 @@
+"""The `m2f` command."""
+
+import pathlib
+from collections.abc import Callable
+from typing import Annotated, NoReturn
+
+import typer
+
+from pipeline import errors
+
+app = typer.Typer(
+    name="m2f",
+    help="Instance segmentation from a COCO folder to a blessed, pushed Mask2Former.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+WorkspaceOption = Annotated[
+    pathlib.Path,
+    typer.Option(help="Folder that holds all state: artifacts, metadata, logs."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a configuration value, as in train.batch_size=4; repeatable.",
+    ),
+]
+ModelOption = Annotated[
+    pathlib.Path,
+    typer.Option(help="A pushed model: its folder, or one version below it."),
+]
+DEFAULT_WORKSPACE = pathlib.Path("workspace")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib import metadata
+
+        typer.echo(metadata.version("mask2former-tfx"))
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Show the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def demo(
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick",
+            help="A smoke run in under two minutes: few images and steps, and any "
+            "defined mask AP is blessed.",
+        ),
+    ] = False,
+    overrides: SetOption = None,
+) -> None:
+    """Make a toy dataset, then train, evaluate, bless and push a model on it."""
+    from pipeline import commands
+
+    _finish(commands.demo, workspace, quick, overrides or [])
+
+
+@app.command()
+def run(
+    data: Annotated[
+        pathlib.Path,
+        typer.Option(help="Folder with COCO annotations and images."),
+    ],
+    config: Annotated[
+        str,
+        typer.Option(help="YAML file, or a preset: coco_r50.yaml, custom.yaml."),
+    ],
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    overrides: SetOption = None,
+) -> None:
+    """Run the whole graph on your own data.
+
+    Exit code 0: a model was blessed and pushed. 1: it was refused, or a node failed.
+    2: the data, the configuration or the workspace cannot be used.
+    """
+    from pipeline import commands
+
+    _finish(commands.run, data, config, workspace, overrides or [])
+
+
+@app.command()
+def predict(
+    images: Annotated[list[pathlib.Path], typer.Argument(help="Image files.")],
+    model: ModelOption,
+    out: Annotated[
+        pathlib.Path, typer.Option(help="Folder for the pictures and the JSON.")
+    ],
+    min_score: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Hide detections below this.")
+    ] = 0.5,
+) -> None:
+    """Draw what a pushed model finds, and write it as COCO results."""
+    from pipeline import commands
+
+    _finish(commands.predict, model, images, out, min_score)
+
+
+@app.command()
+def evaluate(
+    model: ModelOption,
+    data: Annotated[
+        pathlib.Path,
+        typer.Option(help="Folder with COCO annotations and images."),
+    ],
+    batch_size: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 1,
+) -> None:
+    """Score a pushed model on the eval split of a COCO folder."""
+    from pipeline import commands
+
+    _finish(commands.evaluate, model, data, batch_size)
+
+
+@app.command()
+def lineage(
+    model: Annotated[
+        pathlib.Path | None,
+        typer.Argument(help="A pushed version; the latest one if left out."),
+    ] = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+) -> None:
+    """Trace a pushed model to its data, configuration, code and verdict."""
+    from pipeline import commands
+
+    _finish(commands.lineage, model, workspace)
+
+
+def _finish(command: Callable[..., int], *arguments: object) -> NoReturn:
+    """Runs a command; a user's mistake is one message and exit code 2."""
+    try:
+        code = command(*arguments)
+    except errors.UserError as error:
+        code = _say(f"error: {error}", 2)
+    except errors.PipelineError as error:
+        code = _say(f"error: {error}", 1)
+    except KeyboardInterrupt:
+        code = _say("interrupted: finished nodes are kept, the next run goes on", 130)
+    raise typer.Exit(code)
+
+
+def _say(message: str, code: int) -> int:
+    typer.echo(message, err=True)
+    return code

@@ -1,0 +1,145 @@
+"""What each command of `m2f` does, once its arguments are parsed."""
+
+import contextlib
+import logging
+import pathlib
+from collections.abc import Iterator, Sequence
+
+import rich.console
+
+from pipeline import config, config_file, console, errors, workspace
+
+_QUICK_IMAGES = {"num_train": 32, "num_eval": 8}
+_QUICK_OVERRIDES = (
+    "name=demo_quick",
+    "serve.model_name=demo_quick",
+    "train.steps=12",
+    "train.batch_size=4",
+    "train.warmup_steps=2",
+    "evaluate.min_mask_ap=0.0",
+)
+
+
+def demo(root: pathlib.Path, quick: bool, overrides: Sequence[str]) -> int:
+    """Generates the toy dataset if need be and runs the graph on it."""
+    chosen = (*_QUICK_OVERRIDES, *overrides) if quick else overrides
+    settings = config_file.load("demo.yaml", chosen)
+    space = workspace.Workspace(root)
+    with _session(space, "demo") as (terminal, log):
+        from pipeline import toy_coco
+
+        images = _QUICK_IMAGES if quick else {}
+        folder = space.toy_data.with_name("toy_coco_quick") if quick else space.toy_data
+        toy_coco.generate(folder, **images)
+        if quick:
+            terminal.print("quick: a smoke run, any defined mask AP is blessed")
+        return _run_graph(settings, folder, space, terminal, log)
+
+
+def run(
+    data: pathlib.Path, source: str, root: pathlib.Path, overrides: Sequence[str]
+) -> int:
+    """Runs the graph on the user's data."""
+    settings = config_file.load(source, overrides)
+    _require_folder(data)
+    space = workspace.Workspace(root)
+    with _session(space, "run") as (terminal, log):
+        return _run_graph(settings, data, space, terminal, log)
+
+
+def predict(
+    model: pathlib.Path,
+    images: Sequence[pathlib.Path],
+    out: pathlib.Path,
+    min_score: float,
+) -> int:
+    """Draws detections."""
+    with _foreground() as terminal:
+        from pipeline import predict as predictor
+
+        summary = predictor.predict_files(model, images, out, min_score)
+        terminal.print(str(summary), soft_wrap=True)
+    return 0
+
+
+def evaluate(model: pathlib.Path, data: pathlib.Path, batch_size: int) -> int:
+    """Scores a pushed model on a COCO folder."""
+    _require_folder(data)
+    with _foreground() as terminal:
+        from pipeline import evaluate as evaluator
+
+        terminal.print(evaluator.evaluate_folder(model, data, batch_size=batch_size))
+    return 0
+
+
+def lineage(model: pathlib.Path | None, root: pathlib.Path) -> int:
+    """Prints the tree from a pushed model to its data."""
+    from pipeline import lineage as tracer
+    from pipeline import store
+
+    space = workspace.Workspace(root)
+    tree = tracer.tree(store.Store.open(space.metadata), model)
+    rich.console.Console(highlight=False).print(tree, soft_wrap=True)
+    return 0
+
+
+def _require_folder(data: pathlib.Path) -> None:
+    if not data.is_dir():
+        what = "is a file" if data.exists() else "does not exist"
+        raise errors.UserError(
+            f"--data {data}: {what}; wanted the folder that holds the annotation "
+            "JSON and the images."
+        )
+
+
+def _run_graph(
+    settings: config.PipelineConfig,
+    data: pathlib.Path,
+    space: workspace.Workspace,
+    terminal: rich.console.Console,
+    log: pathlib.Path,
+) -> int:
+    from pipeline import run_local, store, summary
+
+    display = console.NodeDisplay(terminal)
+    try:
+        with display:
+            result = run_local.run(settings, data, space, display)
+    except (errors.UserError, errors.PipelineError):
+        raise
+    except Exception as error:
+        logging.exception("%s failed", display.current)
+        reason = " ".join(str(error).split())[:400]
+        raise errors.PipelineError(
+            f"{display.current} failed: {type(error).__name__}: {reason}\n"
+            f"The log has the whole story: {log}"
+        ) from error
+    outcome = summary.read(store.Store.open(space.metadata), result.run_id)
+    summary.show(terminal, result, outcome, space)
+    return 0 if outcome.pushed_to else 1
+
+
+@contextlib.contextmanager
+def _session(
+    space: workspace.Workspace, command: str
+) -> Iterator[tuple[rich.console.Console, pathlib.Path]]:
+    """A locked workspace, a quiet terminal and progress bars."""
+    space.create()
+    log = space.new_log(command)
+    with space.locked(), console.quiet(log) as terminal:
+        console.prepare_libraries()
+        terminal.print(f"log       {log}", soft_wrap=True)
+        with console.bars(terminal):
+            yield terminal, log
+
+
+@contextlib.contextmanager
+def _foreground() -> Iterator[rich.console.Console]:
+    """A quiet terminal for commands that have no workspace.
+
+    TensorFlow's chatter is dropped: an error of ours still reaches the user.
+    """
+    with console.quiet(pathlib.Path("/dev/null")) as terminal:
+        console.prepare_libraries()
+        with console.bars(terminal):
+            yield terminal

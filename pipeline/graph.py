@@ -1,0 +1,205 @@
+"""The graph: the one place that knows the nodes and how they hang together."""
+
+import dataclasses
+import json
+import pathlib
+from importlib import resources
+
+import tensorflow_data_validation as tfdv
+import tensorflow_model_analysis as tfma
+from google.protobuf import json_format
+from tfx import components as stock
+from tfx.dsl.components.base import base_node
+from tfx.dsl.components.common import resolver
+from tfx.orchestration import pipeline as tfx_pipeline
+from tfx.proto import pusher_pb2, trainer_pb2
+
+from components.coco_evaluator import component as coco_evaluator
+from components.coco_example_gen import component as coco_example_gen
+from components.data_gate import component as data_gate
+from components.serving_validator import component as serving_validator
+from model import features
+from pipeline import baseline, code_digest, config
+
+_BEAM_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+
+
+@dataclasses.dataclass(frozen=True)
+class Locations:
+    """Where a run reads and writes; the only thing a runner adds to the graph.
+
+    Attributes:
+        data_root: the COCO folder.
+        artifact_root: TFX's pipeline root.
+        serving_root: blessed models go to `<serving_root>/<model name>/<version>`.
+    """
+
+    data_root: str
+    artifact_root: str
+    serving_root: str
+
+
+def create_pipeline(
+    settings: config.PipelineConfig, locations: Locations
+) -> tfx_pipeline.Pipeline:
+    """Builds the nodes in the order an image travels them."""
+    return tfx_pipeline.Pipeline(
+        pipeline_name=settings.name,
+        pipeline_root=locations.artifact_root,
+        components=_nodes(settings, locations),
+        enable_cache=settings.run.enable_cache,
+        beam_pipeline_args=beam_args(settings.run),
+    )
+
+
+def _nodes(
+    settings: config.PipelineConfig, locations: Locations
+) -> list[base_node.BaseNode]:
+    example_gen = coco_example_gen.CocoExampleGen(
+        input_base=locations.data_root,
+        layout=settings.data.layout,
+        eval_fraction=settings.data.eval_fraction,
+        split_seed=settings.data.split_seed,
+        code_digest=code_digest.of_module("components.coco_example_gen.executor"),
+    )
+    examples = example_gen.outputs["examples"]
+    statistics_gen = stock.StatisticsGen(
+        examples=examples,
+        stats_options=tfdv.StatsOptions(
+            feature_allowlist=list(features.ANNOTATION_KEYS)
+        ),
+    )
+    schema_file = resources.files("schemas") / "coco_examples.pbtxt"
+    schema_gen = stock.ImportSchemaGen(schema_file=str(schema_file))
+    validator = stock.ExampleValidator(
+        statistics=statistics_gen.outputs["statistics"],
+        schema=schema_gen.outputs["schema"],
+    )
+    gate = data_gate.DataGate(
+        anomalies=validator.outputs["anomalies"],
+        report=example_gen.outputs["report"],
+        statistics=statistics_gen.outputs["statistics"],
+        limits=json.dumps(settings.data.max_problems, sort_keys=True),
+        code_digest=code_digest.of_module("components.data_gate.executor"),
+    )
+    transform = _transform(settings, examples, schema_gen.outputs["schema"])
+    transform.add_upstream_node(gate)
+    trainer = _trainer(settings, examples, transform.outputs["transform_graph"])
+    model = trainer.outputs["model"]
+    baseline_resolver = resolver.Resolver(
+        strategy_class=baseline.LatestOtherBlessedModel, **baseline.channels(model)
+    ).with_id("LatestBlessedModel")
+    evaluator = coco_evaluator.CocoEvaluator(
+        examples=examples,
+        model=model,
+        baseline_model=baseline_resolver.outputs[baseline.MODEL],
+        eval_config=json_format.MessageToJson(eval_config(settings.evaluate)),
+        batch_size=settings.evaluate.batch_size,
+        code_digest=code_digest.of_module("components.coco_evaluator.executor"),
+    )
+    infra = serving_validator.ServingValidator(
+        model=model,
+        examples=examples,
+        num_requests=settings.serve.validation_requests,
+        code_digest=code_digest.of_module("components.serving_validator.executor"),
+    )
+    serving_folder = pathlib.PurePosixPath(locations.serving_root)
+    pusher = stock.Pusher(
+        model=model,
+        model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=infra.outputs["blessing"],
+        push_destination=pusher_pb2.PushDestination(
+            filesystem=pusher_pb2.PushDestination.Filesystem(
+                base_directory=str(serving_folder / settings.serve.model_name)
+            )
+        ),
+    )
+    return [
+        example_gen,
+        statistics_gen,
+        schema_gen,
+        validator,
+        gate,
+        transform,
+        trainer,
+        baseline_resolver,
+        evaluator,
+        infra,
+        pusher,
+    ]
+
+
+def _transform(settings: config.PipelineConfig, examples, schema) -> stock.Transform:
+    used = {"short_side", "long_side", "pad_multiple", "pixel_statistics"}
+    return stock.Transform(
+        examples=examples,
+        schema=schema,
+        preprocessing_fn="model.preprocessing.preprocessing_fn",
+        custom_config={
+            "data": settings.data.model_dump_json(include=used),
+            "code_digest": code_digest.of_module("model.preprocessing"),
+        },
+        # Images stay encoded on disk; training augments before it resizes.
+        materialize=False,
+    )
+
+
+def _trainer(settings: config.PipelineConfig, examples, transform_graph):
+    # Only what training depends on: a new threshold must not train again.
+    sections = {"name", "data", "model", "train", "serve"}
+    return stock.Trainer(
+        examples=examples,
+        transform_graph=transform_graph,
+        run_fn="model.run_fn.run_fn",
+        train_args=trainer_pb2.TrainArgs(num_steps=settings.train.steps),
+        eval_args=trainer_pb2.EvalArgs(),
+        custom_config={
+            "config": settings.model_dump_json(include=sections),
+            "info": {"code_digest": code_digest.of_module("model.run_fn")},
+        },
+    )
+
+
+def eval_config(evaluate: config.EvaluateConfig) -> tfma.EvalConfig:
+    """The thresholds as TensorFlow Model Analysis writes them."""
+    overall = tfma.MetricThreshold(
+        value_threshold=tfma.GenericValueThreshold(
+            lower_bound={"value": evaluate.min_mask_ap}
+        ),
+        change_threshold=tfma.GenericChangeThreshold(
+            direction=tfma.MetricDirection.HIGHER_IS_BETTER,
+            absolute={"value": evaluate.min_mask_ap_change},
+        ),
+    )
+    per_class = [
+        tfma.PerSliceMetricThreshold(
+            slicing_specs=[tfma.SlicingSpec(feature_values={"class": name})],
+            threshold=tfma.MetricThreshold(
+                value_threshold=tfma.GenericValueThreshold(lower_bound={"value": floor})
+            ),
+        )
+        for name, floor in sorted(evaluate.min_class_ap.items())
+    ]
+    metric = tfma.MetricConfig(
+        class_name="MaskAP", threshold=overall, per_slice_thresholds=per_class
+    )
+    return tfma.EvalConfig(
+        model_specs=[tfma.ModelSpec(name="candidate")],
+        metrics_specs=[tfma.MetricsSpec(metrics=[metric])],
+    )
+
+
+def beam_args(run: config.RunConfig) -> list[str]:
+    """Arguments for Beam on one machine.
+
+    The runner is pinned because Beam's default first tries to download another one,
+    and a container image is named because TFX otherwise builds a source package of
+    itself for workers that do not exist.
+    """
+    mode = "in_memory" if run.beam_workers == 1 else "multi_processing"
+    return [
+        f"--runner={_BEAM_RUNNER}",
+        f"--direct_running_mode={mode}",
+        f"--direct_num_workers={run.beam_workers}",
+        "--sdk_container_image=local",
+    ]

@@ -1,0 +1,107 @@
+"""What a finished run made, where, and why it was pushed or refused."""
+
+import dataclasses
+
+import rich.console
+
+from pipeline import console as durations
+from pipeline import run_local, store, workspace
+
+_METRICS = ("mask_ap", "mask_ap50", "mask_ap75", "num_images")
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """The verdict of a run.
+
+    Attributes:
+        pushed_to: folder of the pushed version, or None.
+        reasons: what each validator said.
+        metrics: of the candidate, as the evaluator recorded them.
+    """
+
+    blessed: bool
+    serving_ready: bool
+    pushed_to: str | None
+    pushed_now: bool
+    reasons: dict[str, str]
+    metrics: dict[str, float]
+    report: str
+    model: str
+    tensorboard: str
+
+
+def read(metadata: store.Store, run_id: str) -> Outcome:
+    """Reads the outcome of a run from the metadata store."""
+    nodes = metadata.run(run_id)
+    evaluator, infra = nodes["CocoEvaluator"], nodes["ServingValidator"]
+    blessing = evaluator.outputs["blessing"][0]
+    evaluation = evaluator.outputs["evaluation"][0]
+    infra_blessing = infra.outputs["blessing"][0]
+    trainer = nodes["Trainer"]
+    pushed = [
+        artifact
+        for artifact in nodes["Pusher"].outputs.get("pushed_model", [])
+        if artifact.properties.get("pushed") == 1
+    ]
+    return Outcome(
+        blessed=blessing.properties.get("blessed") == 1,
+        serving_ready=infra_blessing.properties.get("blessed") == 1,
+        pushed_to=pushed[0].properties["pushed_destination"] if pushed else None,
+        pushed_now=bool(pushed) and nodes["Pusher"].state == "complete",
+        reasons={
+            "CocoEvaluator": str(blessing.properties.get("reason", "")),
+            "ServingValidator": str(infra_blessing.properties.get("reason", "")),
+        },
+        metrics={
+            key: float(evaluation.properties[key])
+            for key in _METRICS
+            if key in evaluation.properties
+        },
+        report=evaluation.uri,
+        model=trainer.outputs["model"][0].uri,
+        tensorboard=trainer.outputs["model_run"][0].uri,
+    )
+
+
+def show(
+    console: rich.console.Console,
+    result: run_local.RunResult,
+    outcome: Outcome,
+    space: workspace.Workspace,
+) -> None:
+    """Prints the closing summary."""
+    total = sum(node.seconds for node in result.nodes)
+    console.print(f"  {'total':20} {'':9} {durations.duration(total):>12}\n")
+    for line in _lines(outcome, space):
+        console.print(line, soft_wrap=True)
+
+
+def _lines(outcome: Outcome, space: workspace.Workspace) -> list[str]:
+    metrics = ", ".join(
+        f"{key} {value:.0f}" if key == "num_images" else f"{key} {value:.3f}"
+        for key, value in outcome.metrics.items()
+    )
+    verdict = "[green]blessed[/]" if outcome.blessed else "[red]not blessed[/]"
+    serving = "[green]passed[/]" if outcome.serving_ready else "[red]failed[/]"
+    lines = [
+        f"verdict   {verdict}: {_escape(outcome.reasons['CocoEvaluator'])}",
+        f"serving   {serving}: {_escape(outcome.reasons['ServingValidator'])}",
+        f"metrics   {metrics}",
+    ]
+    if outcome.pushed_to:
+        when = "pushed" if outcome.pushed_now else "pushed by an earlier run"
+        lines.append(f"model     [green]{when}[/] to {_escape(outcome.pushed_to)}")
+    else:
+        lines.append("model     [red]not pushed[/]; the trained one stays in")
+        lines.append(f"          {_escape(outcome.model)}")
+    lines += [
+        f"report    {_escape(outcome.report)}",
+        f"curves    tensorboard --logdir {_escape(outcome.tensorboard)}",
+        f"lineage   m2f lineage --workspace {_escape(str(space.root))}",
+    ]
+    return lines
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", r"\[")
