@@ -1,5 +1,6 @@
 """Trainer's entry point: examples and a transform graph in, a SavedModel out."""
 
+import functools
 import pathlib
 
 import keras
@@ -25,10 +26,12 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
     classes = preprocessing.read_categories(transform_graph)
 
     keras.utils.set_random_seed(settings.train.seed)
-    network = mask2former.build(settings.model, len(classes))
-    files = sorted(f for p in fn_args.train_files for f in tf.io.gfile.glob(p))
-    examples = dataset.train_dataset(
-        files,
+    strategy = trainer.make_strategy(settings.train)
+    with strategy.scope():
+        network = mask2former.build(settings.model, len(classes))
+    batches_from = functools.partial(
+        dataset.train_dataset,
+        sorted(f for pattern in fn_args.train_files for f in tf.io.gfile.glob(pattern)),
         classes,
         settings.train,
         transform.mean.numpy(),
@@ -36,7 +39,7 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
         settings.train.seed,
     )
     run_dir = pathlib.Path(fn_args.model_run_dir)
-    trainer.train(network, examples, settings.train, run_dir)
+    trainer.train(network, batches_from, settings.train, run_dir, strategy)
 
     module = export.ServingModule(
         network, transform, classes, settings.serve.max_detections

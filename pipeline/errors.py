@@ -28,5 +28,9 @@ class ModelFileError(UserError):
     """A path that holds no SavedModel made by this pipeline."""
 
 
+class WeightsError(UserError):
+    """Weights that cannot be read, or belong to another architecture."""
+
+
 class PipelineError(Exception):
     """A failure that is not the user's: the command exits with code 1."""

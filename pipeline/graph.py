@@ -9,6 +9,10 @@ import tensorflow_data_validation as tfdv
 import tensorflow_model_analysis as tfma
 from google.protobuf import json_format
 from tfx import components as stock
+from tfx import types
+from tfx.components.schema_gen.import_schema_gen import (
+    component as import_schema_gen,
+)
 from tfx.dsl.components.base import base_node
 from tfx.dsl.components.common import resolver
 from tfx.orchestration import pipeline as tfx_pipeline
@@ -63,73 +67,93 @@ def _nodes(
         code_digest=code_digest.of_module("components.coco_example_gen.executor"),
     )
     examples = example_gen.outputs["examples"]
+    schema_file = resources.files("schemas") / "coco_examples.pbtxt"
+    schema_gen = import_schema_gen.ImportSchemaGen(schema_file=str(schema_file))
+    schema = schema_gen.outputs["schema"]
+    checks = _data_checks(settings, example_gen, schema)
+    transform = _transform(settings, examples, schema)
+    transform.add_upstream_node(checks[-1])
+    trainer = _trainer(settings, examples, transform.outputs["transform_graph"])
+    model = trainer.outputs["model"]
+    judges = _judges(settings, examples, model)
+    pusher = _pusher(settings, locations, model, *judges[-2:])
+    return [example_gen, schema_gen, *checks, transform, trainer, *judges, pusher]
+
+
+def _data_checks(
+    settings: config.PipelineConfig,
+    example_gen: coco_example_gen.CocoExampleGen,
+    schema: types.BaseChannel,
+) -> list[base_node.BaseNode]:
+    """Statistics, anomalies, and the gate that reads them."""
     statistics_gen = stock.StatisticsGen(
-        examples=examples,
+        examples=example_gen.outputs["examples"],
         stats_options=tfdv.StatsOptions(
             feature_allowlist=list(features.ANNOTATION_KEYS)
         ),
     )
-    schema_file = resources.files("schemas") / "coco_examples.pbtxt"
-    schema_gen = stock.ImportSchemaGen(schema_file=str(schema_file))
-    validator = stock.ExampleValidator(
-        statistics=statistics_gen.outputs["statistics"],
-        schema=schema_gen.outputs["schema"],
-    )
+    statistics = statistics_gen.outputs["statistics"]
+    validator = stock.ExampleValidator(statistics=statistics, schema=schema)
     gate = data_gate.DataGate(
         anomalies=validator.outputs["anomalies"],
         report=example_gen.outputs["report"],
-        statistics=statistics_gen.outputs["statistics"],
+        statistics=statistics,
         limits=json.dumps(settings.data.max_problems, sort_keys=True),
         code_digest=code_digest.of_module("components.data_gate.executor"),
     )
-    transform = _transform(settings, examples, schema_gen.outputs["schema"])
-    transform.add_upstream_node(gate)
-    trainer = _trainer(settings, examples, transform.outputs["transform_graph"])
-    model = trainer.outputs["model"]
-    baseline_resolver = resolver.Resolver(
+    return [statistics_gen, validator, gate]
+
+
+def _judges(
+    settings: config.PipelineConfig,
+    examples: types.BaseChannel,
+    model: types.BaseChannel,
+) -> list[base_node.BaseNode]:
+    """The baseline, the evaluator and the serving validator."""
+    baseline_model = resolver.Resolver(
         strategy_class=baseline.LatestOtherBlessedModel, **baseline.channels(model)
     ).with_id("LatestBlessedModel")
     evaluator = coco_evaluator.CocoEvaluator(
         examples=examples,
         model=model,
-        baseline_model=baseline_resolver.outputs[baseline.MODEL],
+        baseline_model=baseline_model.outputs[baseline.MODEL],
         eval_config=json_format.MessageToJson(eval_config(settings.evaluate)),
         batch_size=settings.evaluate.batch_size,
         code_digest=code_digest.of_module("components.coco_evaluator.executor"),
     )
-    infra = serving_validator.ServingValidator(
+    validator = serving_validator.ServingValidator(
         model=model,
         examples=examples,
         num_requests=settings.serve.validation_requests,
         code_digest=code_digest.of_module("components.serving_validator.executor"),
     )
-    serving_folder = pathlib.PurePosixPath(locations.serving_root)
-    pusher = stock.Pusher(
+    return [baseline_model, evaluator, validator]
+
+
+def _pusher(
+    settings: config.PipelineConfig,
+    locations: Locations,
+    model: types.BaseChannel,
+    evaluator: coco_evaluator.CocoEvaluator,
+    validator: serving_validator.ServingValidator,
+) -> stock.Pusher:
+    folder = pathlib.PurePosixPath(locations.serving_root, settings.serve.model_name)
+    destination = pusher_pb2.PushDestination(
+        filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(folder))
+    )
+    return stock.Pusher(
         model=model,
         model_blessing=evaluator.outputs["blessing"],
-        infra_blessing=infra.outputs["blessing"],
-        push_destination=pusher_pb2.PushDestination(
-            filesystem=pusher_pb2.PushDestination.Filesystem(
-                base_directory=str(serving_folder / settings.serve.model_name)
-            )
-        ),
+        infra_blessing=validator.outputs["blessing"],
+        push_destination=destination,
     )
-    return [
-        example_gen,
-        statistics_gen,
-        schema_gen,
-        validator,
-        gate,
-        transform,
-        trainer,
-        baseline_resolver,
-        evaluator,
-        infra,
-        pusher,
-    ]
 
 
-def _transform(settings: config.PipelineConfig, examples, schema) -> stock.Transform:
+def _transform(
+    settings: config.PipelineConfig,
+    examples: types.BaseChannel,
+    schema: types.BaseChannel,
+) -> stock.Transform:
     used = {"short_side", "long_side", "pad_multiple", "pixel_statistics"}
     return stock.Transform(
         examples=examples,
@@ -144,7 +168,11 @@ def _transform(settings: config.PipelineConfig, examples, schema) -> stock.Trans
     )
 
 
-def _trainer(settings: config.PipelineConfig, examples, transform_graph):
+def _trainer(
+    settings: config.PipelineConfig,
+    examples: types.BaseChannel,
+    transform_graph: types.BaseChannel,
+) -> stock.Trainer:
     # Only what training depends on: a new threshold must not train again.
     sections = {"name", "data", "model", "train", "serve"}
     return stock.Trainer(

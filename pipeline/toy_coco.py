@@ -75,6 +75,8 @@ def generate(
             f"{folder}: the toy dataset cannot be written: {error}. Choose a folder "
             "you may write to."
         ) from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return folder
 
 

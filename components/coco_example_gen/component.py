@@ -1,0 +1,73 @@
+"""CocoExampleGen: a COCO folder in, standard Examples and an ingestion report out."""
+
+from tfx import types
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.proto import example_gen_pb2
+from tfx.types import component_spec, standard_artifacts
+
+from components import artifact_types
+from components.coco_example_gen import driver, executor
+
+
+class CocoExampleGenSpec(types.ComponentSpec):
+    """Contract of CocoExampleGen; the `input_*` and `output_*` are TFX's driver's."""
+
+    PARAMETERS = {
+        "input_base": component_spec.ExecutionParameter(type=str),
+        "input_config": component_spec.ExecutionParameter(type=example_gen_pb2.Input),
+        "output_config": component_spec.ExecutionParameter(type=example_gen_pb2.Output),
+        "output_data_format": component_spec.ExecutionParameter(type=int),
+        "output_file_format": component_spec.ExecutionParameter(type=int),
+        "layout": component_spec.ExecutionParameter(type=str),
+        "eval_fraction": component_spec.ExecutionParameter(type=float),
+        "split_seed": component_spec.ExecutionParameter(type=int),
+        "code_digest": component_spec.ExecutionParameter(type=str),
+    }
+    INPUTS = {}
+    OUTPUTS = {
+        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "report": component_spec.ChannelParameter(type=artifact_types.IngestionReport),
+    }
+
+
+class CocoExampleGen(base_beam_component.BaseBeamComponent):
+    """Ingests a COCO folder with the splits `train` and `eval`."""
+
+    SPEC_CLASS = CocoExampleGenSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
+    DRIVER_CLASS = driver.Driver
+
+    def __init__(
+        self,
+        input_base: str,
+        layout: str = "auto",
+        eval_fraction: float = 0.2,
+        split_seed: int = 0,
+        code_digest: str = "",
+    ):
+        """Builds the node.
+
+        Args:
+            input_base: the folder; may hold `{SPAN}` and `{VERSION}`, of which the
+                latest are taken.
+            layout: `auto`, `coco`, `roboflow` or `single`.
+            eval_fraction: share of the images held out when there is one split only.
+            code_digest: of the installed packages; part of the cache key.
+        """
+        base, pattern = driver.split_at_placeholder(input_base)
+        split = example_gen_pb2.Input.Split(name="dataset", pattern=pattern)
+        super().__init__(
+            spec=CocoExampleGenSpec(
+                input_base=base,
+                input_config=example_gen_pb2.Input(splits=[split]),
+                output_config=example_gen_pb2.Output(),
+                output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,
+                output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
+                layout=layout,
+                eval_fraction=eval_fraction,
+                split_seed=split_seed,
+                code_digest=code_digest,
+                examples=types.Channel(type=standard_artifacts.Examples),
+                report=types.Channel(type=artifact_types.IngestionReport),
+            )
+        )

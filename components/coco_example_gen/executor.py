@@ -1,0 +1,76 @@
+"""Executor of CocoExampleGen."""
+
+import logging
+
+import apache_beam as beam
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_beam_executor
+from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils
+from tfx.utils import proto_utils
+
+from components.coco_example_gen import (
+    annotations,
+    driver,
+    layouts,
+    plans,
+    problems,
+    report,
+    shards,
+)
+from pipeline import progress
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Turns a COCO folder into examples and a report of what was wrong with it."""
+
+    def Do(self, input_dict, output_dict, exec_properties) -> None:
+        examples = artifact_utils.get_single_instance(output_dict["examples"])
+        ingestion_report = artifact_utils.get_single_instance(output_dict["report"])
+        layout = layouts.detect(_root(exec_properties), exec_properties["layout"])
+        log = problems.ProblemLog()
+        splits = annotations.read_splits(
+            layout,
+            exec_properties["eval_fraction"],
+            exec_properties["split_seed"],
+            log,
+        )
+        examples.split_names = artifact_utils.encode_split_names(annotations.SPLITS)
+        record_folders = {
+            name: artifact_utils.get_split_uri([examples], name)
+            for name in annotations.SPLITS
+        }
+        work = plans.write(splits, layout.root, self._get_tmp_dir(), record_folders)
+        num_images = sum(len(split.images) for split in splits)
+        with (
+            progress.track("Ingesting images", num_images) as bar,
+            shards.advancing(bar),
+            self._make_beam_pipeline() as pipeline,
+        ):
+            (
+                pipeline
+                | "Shards" >> beam.Create(work)
+                | "Spread" >> beam.Reshuffle()
+                | "WriteRecords" >> beam.Map(shards.write_records)
+            )
+        summary = report.conclude(layout, shards.read_results(work, log), log)
+        report.write(ingestion_report.uri, summary, log)
+        _describe(examples, ingestion_report, summary)
+
+
+def _root(exec_properties):
+    config = example_gen_pb2.Input()
+    proto_utils.json_to_proto(exec_properties["input_config"], config)
+    return driver.dataset_root(exec_properties["input_base"], config.splits[0].pattern)
+
+
+def _describe(examples, ingestion_report, summary) -> None:
+    """Records formats and counts as properties, where lineage finds them."""
+    examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
+    examples_utils.set_file_format(examples, "tfrecords_gzip")
+    for artifact in (examples, ingestion_report):
+        artifact.set_string_custom_property("layout", summary["layout"])
+        for split, counts in summary["splits"].items():
+            for key in ("images", "objects"):
+                artifact.set_int_custom_property(f"{split}_{key}", counts[key])
+    logging.info("CocoExampleGen: %s", summary["splits"])

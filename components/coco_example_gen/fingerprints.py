@@ -1,0 +1,53 @@
+"""The fingerprint of a dataset: equal as long as no annotation or image changes."""
+
+import hashlib
+import os
+import pathlib
+
+from components.coco_example_gen import layouts
+
+_READ_BYTES = 1 << 20
+# What lies beside images without being one: a new note must not re-ingest.
+_NO_IMAGES = (".json", ".txt", ".md", ".yaml", ".yml", ".csv")
+
+
+def of_layout(layout: layouts.Layout) -> str:
+    """Hashes the annotation files' content and the images' name, size and mtime.
+
+    Reading every image would take as long as ingesting it.
+
+    Returns:
+        SHA-256 in hex.
+    """
+    digest = hashlib.sha256(layout.name.encode())
+    sources = [layout.train] + ([layout.eval] if layout.eval else [])
+    for source in sources:
+        name = source.annotation_file.relative_to(layout.root)
+        content = _content_hash(source.annotation_file)
+        digest.update(f"\n{name}\0{content}".encode())
+    folders = dict.fromkeys(f for source in sources for f in source.image_folders)
+    for path in sorted(_image_files(tuple(folders))):
+        status = path.stat()
+        line = f"\n{path}\0{status.st_size}\0{status.st_mtime_ns}"
+        digest.update(line.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _content_hash(path: pathlib.Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_READ_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _image_files(folders: tuple[pathlib.Path, ...]) -> set[pathlib.Path]:
+    found = set()
+    for folder in folders:
+        for parent, names, files in os.walk(folder):
+            names[:] = [name for name in names if not name.startswith(".")]
+            for name in files:
+                path = pathlib.Path(parent, name)
+                if not name.startswith(".") and path.suffix.lower() not in _NO_IMAGES:
+                    found.add(path)
+    return {path for path in found if path.is_file()}

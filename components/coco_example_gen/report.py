@@ -1,0 +1,123 @@
+"""Draws the conclusion of an ingestion and writes it down."""
+
+import dataclasses
+import json
+
+from components.coco_example_gen import layouts, plans, problems, shards
+from pipeline import errors
+
+PROBLEMS_FILE = "problems.json"
+SUMMARY_FILE = "summary.json"
+
+
+def conclude(
+    layout: layouts.Layout,
+    results: dict[str, shards.Result],
+    log: problems.ProblemLog,
+) -> dict[str, object]:
+    """Compares the splits and sums up.
+
+    Returns:
+        Content of `summary.json`: counts per split, class and kind of problem.
+
+    Raises:
+        CocoFormatError: a split has no image left, or training has no instance.
+    """
+    log.raise_errors()
+    for split, result in results.items():
+        if not result.images:
+            raise errors.CocoFormatError(_nothing_left(layout, split, log))
+    if not any(results["train"].objects.values()):
+        raise errors.CocoFormatError(
+            f"{layout.train.annotation_file}: not one instance with a mask is left to "
+            "train on (crowds do not count). Annotate objects with polygons or RLE; "
+            f"boxes alone are not enough. {_first_examples(log)}"
+        )
+    _compare_splits(layout, results, log)
+    counts = {
+        kind: {"severity": severity, "count": log.counts.get(kind, 0)}
+        for kind, severity in problems.SEVERITIES.items()
+    }
+    return {
+        "layout": layout.name,
+        "root": str(layout.root),
+        "splits": {split: _split_summary(result) for split, result in results.items()},
+        "problems": counts,
+    }
+
+
+def write(folder: str, summary: dict[str, object], log: problems.ProblemLog) -> None:
+    """Writes `summary.json` and `problems.json`."""
+    rows = [
+        {"severity": problem.severity, **dataclasses.asdict(problem)}
+        for problem in sorted(log.examples, key=_order)
+    ]
+    plans.write_text(
+        f"{folder}/{SUMMARY_FILE}",
+        json.dumps(summary, indent=1, ensure_ascii=False),
+    )
+    plans.write_text(
+        f"{folder}/{PROBLEMS_FILE}",
+        json.dumps(
+            {"counts": dict(sorted(log.counts.items())), "examples": rows},
+            indent=1,
+            ensure_ascii=False,
+        ),
+    )
+
+
+def _order(problem: problems.Problem) -> int:
+    return list(problems.SEVERITIES).index(problem.kind)
+
+
+def _split_summary(result: shards.Result) -> dict[str, object]:
+    return {
+        "images": result.images,
+        "images_without_objects": result.images_without_objects,
+        "objects": sum(result.objects.values()),
+        "crowds": result.crowds,
+        "classes": [
+            {"category_id": key, "name": result.names[key], "objects": count}
+            for key, count in sorted(result.objects.items())
+        ],
+    }
+
+
+def _compare_splits(
+    layout: layouts.Layout,
+    results: dict[str, shards.Result],
+    log: problems.ProblemLog,
+) -> None:
+    train, held_out = results["train"], results["eval"]
+    names = held_out.names | train.names
+    file = layout.train.annotation_file.name
+    for present, absent, split in (
+        (train, held_out, "eval"),
+        (held_out, train, "train"),
+    ):
+        for category_id in sorted(set(present.objects) - set(absent.objects)):
+            message = (
+                f"category {category_id} ({names[category_id]!r}) is not in {split}"
+            )
+            action = "cannot be scored" if split == "eval" else "cannot be learnt"
+            log.add(problems.Problem("class_absent_from_split", file, message, action))
+    for digest in sorted(set(train.pictures) & set(held_out.pictures)):
+        message = f"is the same picture as {train.pictures[digest]} of the train split"
+        log.add(
+            problems.Problem(
+                "image_in_both_splits", held_out.pictures[digest], message, "kept"
+            )
+        )
+
+
+def _nothing_left(layout: layouts.Layout, split: str, log: problems.ProblemLog) -> str:
+    source = layout.train if split == "train" else layout.eval or layout.train
+    return (
+        f"{source.annotation_file}: not one image of the {split} split can be used. "
+        f"{_first_examples(log)}"
+    )
+
+
+def _first_examples(log: problems.ProblemLog) -> str:
+    dropped = [p.describe() for p in log.examples if p.severity == "dropped"][:3]
+    return f"First problems: {'; '.join(dropped)}." if dropped else "It lists none."

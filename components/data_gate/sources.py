@@ -1,0 +1,77 @@
+"""Reads what the gate judges: anomalies, statistics and the ingestion report."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
+
+# Names that stock ExampleValidator and StatisticsGen give their files.
+_ANOMALIES_FILE = "SchemaDiff.pb"
+_STATISTICS_FILE = "FeatureStats.pb"
+
+
+@dataclasses.dataclass(frozen=True)
+class IngestionReport:
+    """What CocoExampleGen reported.
+
+    Attributes:
+        images: stored per split.
+        counts: problems of every kind there is, 0 where there was none.
+        examples: descriptions of the first problems of each kind.
+    """
+
+    images: Mapping[str, int]
+    counts: Mapping[str, int]
+    examples: Mapping[str, Sequence[str]]
+
+
+def read_report(folder: str) -> IngestionReport:
+    """Reads `summary.json` and `problems.json`."""
+    summary = json.loads(_read(f"{folder}/summary.json"))
+    listed = json.loads(_read(f"{folder}/problems.json"))["examples"]
+    examples: dict[str, list[str]] = {}
+    for problem in listed:
+        examples.setdefault(problem["kind"], []).append(_describe(problem))
+    return IngestionReport(
+        {split: counts["images"] for split, counts in summary["splits"].items()},
+        {kind: entry["count"] for kind, entry in summary["problems"].items()},
+        examples,
+    )
+
+
+def read_anomalies(
+    folder: str, splits: Sequence[str]
+) -> dict[str, anomalies_pb2.Anomalies]:
+    """Reads the anomalies of each split."""
+    return {
+        split: anomalies_pb2.Anomalies.FromString(
+            _read(f"{folder}/Split-{split}/{_ANOMALIES_FILE}")
+        )
+        for split in splits
+    }
+
+
+def read_num_examples(folder: str, splits: Sequence[str]) -> dict[str, int]:
+    """Reads how many examples the statistics of each split were computed of."""
+    counts = {}
+    for split in splits:
+        statistics = statistics_pb2.DatasetFeatureStatisticsList.FromString(
+            _read(f"{folder}/Split-{split}/{_STATISTICS_FILE}")
+        )
+        counts[split] = sum(int(d.num_examples) for d in statistics.datasets)
+    return counts
+
+
+def _describe(problem: Mapping[str, object]) -> str:
+    place = str(problem["file"])
+    for key, word in (("image_id", "image"), ("annotation_id", "annotation")):
+        if problem[key] is not None:
+            place += f", {word} {problem[key]}"
+    return f"{place}: {problem['message']}"
+
+
+def _read(path: str) -> bytes:
+    with tf.io.gfile.GFile(path, "rb") as file:
+        return file.read()

@@ -1,0 +1,65 @@
+"""Unpacks artifacts, has the model asked and records whether it can be served."""
+
+import pathlib
+from typing import Any
+
+import tensorflow as tf
+from tfx import types
+from tfx.dsl.components.base import base_executor
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+from tfx.utils import path_utils
+
+from components.serving_validator import validation
+
+# As TFX's own InfraValidator writes them; its constants are private.
+BLESSED_KEY = "blessed"
+BLESSED_FILENAME = "INFRA_BLESSED"
+NOT_BLESSED_FILENAME = "INFRA_NOT_BLESSED"
+REASON_KEY = "reason"
+
+
+class Executor(base_executor.BaseExecutor):
+    """Asks the exported model about eval images, in a process of its own."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        model = artifact_utils.get_single_instance(input_dict["model"])
+        examples = artifact_utils.get_single_instance(input_dict["examples"])
+        blessing = artifact_utils.get_single_instance(output_dict["blessing"])
+        is_old = path_utils.is_old_model_artifact(model)
+
+        found = validation.validate(
+            model=pathlib.Path(path_utils.serving_model_path(model.uri, is_old)),
+            files=_split_files(examples, exec_properties["example_split"]),
+            num_requests=exec_properties["num_requests"],
+            timeout=exec_properties["timeout_seconds"],
+        )
+
+        folder = pathlib.Path(blessing.uri)
+        validation.write_report(found, folder / validation.REPORT_FILENAME)
+        _record(blessing, found)
+
+
+def _split_files(examples: types.Artifact, split: str) -> list[str]:
+    """Files of a split; none when the examples lack the split."""
+    if split not in artifact_utils.decode_split_names(examples.split_names):
+        return []
+    folder = artifact_utils.get_split_uri([examples], split)
+    return sorted(tf.io.gfile.glob(f"{folder}/*tfrecord*"))
+
+
+def _record(blessing: types.Artifact, found: validation.Validation) -> None:
+    """Writes property and file, either of which TFX's Pusher goes by."""
+    name = BLESSED_FILENAME if found.passed else NOT_BLESSED_FILENAME
+    with fileio.open(f"{blessing.uri}/{name}", "w") as file:
+        file.write(found.reason)
+    blessing.set_int_custom_property(BLESSED_KEY, int(found.passed))
+    blessing.set_string_custom_property(REASON_KEY, found.reason)
+    if found.passed:
+        blessing.set_float_custom_property("latency_ms", found.latency_ms)
+        blessing.set_float_custom_property("load_seconds", found.load_seconds)

@@ -1,0 +1,70 @@
+"""Convolution padded equally on both sides, as the published weights expect."""
+
+import keras
+import tensorflow as tf
+
+from model import initializers
+
+
+@keras.saving.register_keras_serializable(package="mask2former")
+class Convolution(keras.layers.Layer):
+    """Two-dimensional convolution with kernel_size // 2 pixels of zeros on every side.
+
+    TensorFlow's "SAME" pads a strided convolution more on the right and bottom, which
+    shifts every feature against weights trained elsewhere.
+
+    Call arguments:
+        inputs: float [B, H, W, C].
+
+    Returns:
+        float [B, ceil(H / stride), ceil(W / stride), channels] for odd kernels.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        use_bias: bool = False,
+        kernel_initializer: keras.initializers.Initializer | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build(self, inputs_shape):
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(self.kernel_size, self.kernel_size, inputs_shape[-1], self.channels),
+            initializer=self.kernel_initializer or initializers.c2_msra(),
+        )
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias", shape=(self.channels,), initializer="zeros"
+            )
+
+    def call(self, inputs):
+        padding = "SAME"
+        if self.stride > 1:
+            side = [self.kernel_size // 2] * 2
+            inputs = tf.pad(inputs, [[0, 0], side, side, [0, 0]])
+            padding = "VALID"
+        kernel = tf.convert_to_tensor(self.kernel)
+        outputs = tf.nn.conv2d(inputs, kernel, self.stride, padding)
+        if self.use_bias:
+            outputs = tf.nn.bias_add(outputs, tf.convert_to_tensor(self.bias))
+        return outputs
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "kernel_size": self.kernel_size,
+            "stride": self.stride,
+            "use_bias": self.use_bias,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }

@@ -1,0 +1,162 @@
+"""Multi-scale deformable attention (Zhu et al. 2020, section 4.1) in plain ops."""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from model import initializers, linear, point_sampling
+
+
+@keras.saving.register_keras_serializable(package="mask2former")
+class DeformableAttention(keras.layers.Layer):
+    """Every token looks at a few learned places of every level.
+
+    Call arguments:
+        queries: float32 [B, S, C], tokens with their positions added.
+        tokens: float32 [B, S, C], the levels' pixels one after the other.
+        references: float32 [S, 2], x and y of each token's pixel centre in [0, 1].
+        level_shapes: int32 [L, 2], height and width of each level, px.
+
+    Returns:
+        float32 [B, S, C].
+    """
+
+    def __init__(self, num_heads: int, num_levels: int, num_points: int, **kwargs):
+        super().__init__(**kwargs)
+        self.num_heads = num_heads
+        self.num_levels = num_levels
+        self.num_points = num_points
+
+    def build(self, queries_shape, *_):
+        channels = queries_shape[-1]
+        policy = self.dtype_policy
+        samples = self.num_heads * self.num_levels * self.num_points
+        ring = ring_offsets(self.num_heads, self.num_levels, self.num_points)
+        self.offsets = linear.Linear(
+            2 * samples,
+            keras.initializers.Zeros(),
+            keras.initializers.Constant(ring),
+            name="sampling_offsets",
+            dtype=policy,
+        )
+        self.scores = linear.Linear(
+            samples,
+            keras.initializers.Zeros(),
+            keras.initializers.Zeros(),
+            name="attention_weights",
+            dtype=policy,
+        )
+        self.values = _projection(channels, "value_projection", policy)
+        self.outputs = _projection(channels, "output_projection", policy)
+        for layer in (self.offsets, self.scores, self.values, self.outputs):
+            layer.build(queries_shape)
+
+    def call(self, queries, tokens, references, level_shapes):
+        batch, count = tf.shape(queries)[0], tf.shape(queries)[1]
+        heads, samples = self.num_heads, self.num_levels * self.num_points
+        offsets = self.offsets(queries)
+        offsets = tf.reshape(offsets, [batch, count, heads, samples, 2])
+        # (reference + offset / size) * size - 0.5 is where the sample lies, in px.
+        sizes = tf.repeat(level_shapes[:, ::-1], self.num_points, axis=0)  # [L * P, 2]
+        centres = references[:, tf.newaxis] * tf.cast(sizes, tf.float32) - 0.5
+        offset_x, offset_y = tf.unstack(offsets, axis=-1)  # [B, S, heads, L * P]
+        x_px = offset_x + centres[:, tf.newaxis, :, 0]
+        y_px = offset_y + centres[:, tf.newaxis, :, 1]
+        scores = tf.reshape(self.scores(queries), [batch, count, heads, samples])
+        values = self.values(tokens)
+        channels = values.shape[-1]
+        values = tf.reshape(values, [batch, count, heads, channels // heads])
+        sampled = sample_levels(values, x_px, y_px, tf.nn.softmax(scores), level_shapes)
+        return self.outputs(tf.reshape(sampled, [batch, count, channels]))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_heads": self.num_heads,
+            "num_levels": self.num_levels,
+            "num_points": self.num_points,
+        }
+
+
+def sample_levels(
+    values: tf.Tensor,
+    x_px: tf.Tensor,
+    y_px: tf.Tensor,
+    weights: tf.Tensor,
+    level_shapes: tf.Tensor,
+) -> tf.Tensor:
+    """Weighted sum of bilinear samples, zero outside the maps.
+
+    All levels, points and corners are fetched by one gather.
+
+    Args:
+        values: float [B, S, heads, D], the levels one after the other, row by row.
+        x_px, y_px: float [B, T, heads, L * P], places in their level, level by level;
+            pixel centres have whole numbers.
+        weights: float [B, T, heads, L * P].
+        level_shapes: int32 [L, 2], height and width, px.
+
+    Returns:
+        float [B, T, heads, D].
+    """
+    shape = tf.shape(values)
+    batch, count, heads = shape[0], shape[1], values.shape[2]
+    points = tf.shape(x_px)[-1] // tf.shape(level_shapes)[0]
+    starts = tf.cumsum(tf.reduce_prod(level_shapes, axis=1), exclusive=True)  # [L]
+    height, width, start = (
+        tf.repeat(vector, points)  # [L * P]
+        for vector in (level_shapes[:, 0], level_shapes[:, 1], starts)
+    )
+    left, right, x_first, x_second = point_sampling.axis_corners(x_px, width)
+    top, bottom, y_first, y_second = point_sampling.axis_corners(y_px, height)
+    top, bottom = top * weights, bottom * weights
+    origin = tf.range(batch)[:, tf.newaxis] * count * heads + tf.range(heads)
+    origin = origin[:, tf.newaxis, :, tf.newaxis]  # [B, 1, heads, 1]
+    first_row = (start + y_first * width) * heads + origin
+    second_row = (start + y_second * width) * heads + origin
+    x_first, x_second = x_first * heads, x_second * heads
+    index = tf.concat(
+        [
+            first_row + x_first,
+            first_row + x_second,
+            second_row + x_first,
+            second_row + x_second,
+        ],
+        axis=-1,
+    )  # [B, T, heads, 4 * L * P]
+    corner_weights = tf.concat(
+        [top * left, top * right, bottom * left, bottom * right], axis=-1
+    )
+    flat = tf.reshape(values, [-1, values.shape[-1]])  # [B * S * heads, D]
+    found = tf.gather(flat, index)  # [B, T, heads, 4 * L * P, D]
+    return tf.squeeze(corner_weights[..., tf.newaxis, :] @ found, axis=-2)
+
+
+def ring_offsets(num_heads: int, num_levels: int, num_points: int) -> np.ndarray:
+    """First offsets: head h looks in direction 2 pi h / heads, point i i + 1 px away.
+
+    Directions are scaled to a maximum norm of 1 (the corners of a square for four or
+    eight heads).
+
+    Returns:
+        float32 [heads * L * P * 2].
+    """
+    angles = np.arange(num_heads) * (2.0 * math.pi / num_heads)
+    ring = np.stack([np.cos(angles), np.sin(angles)], axis=-1)  # [heads, 2]
+    ring /= np.abs(ring).max(axis=-1, keepdims=True)
+    distances = np.arange(1, num_points + 1)[:, np.newaxis]  # [P, 1]
+    offsets = ring[:, np.newaxis, np.newaxis] * distances  # [heads, 1, P, 2]
+    offsets = np.repeat(offsets, num_levels, axis=1)  # [heads, L, P, 2]
+    return offsets.reshape(-1).astype(np.float32)
+
+
+def _projection(channels: int, name: str, policy) -> linear.Linear:
+    return linear.Linear(
+        channels,
+        initializers.xavier(),
+        keras.initializers.Zeros(),
+        name=name,
+        dtype=policy,
+    )

@@ -1,0 +1,143 @@
+"""The served model: image bytes in, COCO detections out, in plain TensorFlow."""
+
+import json
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import tensorflow as tf
+
+from model import categories as categories_lib
+from model import features, postprocess
+
+# Names of the signatures; each has one input and the outputs named below.
+ENCODED = "serving_default"  # `image_bytes`, string [B]
+PIXELS = "serving_tensor"  # `images`, uint8 [B, H, W, 3]
+EXAMPLES = "serving_examples"  # `examples`, string [B], serialized tf.Example
+SIGNATURES = (ENCODED, PIXELS, EXAMPLES)
+
+NUM_DETECTIONS = postprocess.NUM_DETECTIONS  # int32 [B]
+SCORES = postprocess.SCORES  # float32 [B, T], descending, 0 where there is none
+CATEGORY_IDS = "category_ids"  # int64 [B, T], COCO ids, -1 where there is none
+CLASS_NAMES = "class_names"  # string [B, T]
+BOXES = postprocess.BOXES  # float32 [B, T, 4], xywh_px of the original image
+MASKS_RLE = postprocess.MASKS_RLE  # string [B, T], compressed COCO counts
+IMAGE_SIZE = "image_size"  # int32 [B, 2], height and width, the `size` of the counts
+
+EXTRA_ASSETS = "assets.extra"
+INFO_FILENAME = "info.json"
+
+
+class ImageTransform(Protocol):
+    """What `preprocessing.ImageTransform` offers."""
+
+    def from_encoded(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
+        """string [B] -> `image`, `content_size`, `original_size`."""
+
+    def from_pixels(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """uint8 [B, H, W, 3] -> the same."""
+
+
+class ServingModule(tf.Module):
+    """Network, preprocessing and post-processing behind three signatures.
+
+    Args:
+        network: float32 [B, H, W, 3] and `training` -> `class_logits` and
+            `mask_logits`, tuples whose last entries are the final prediction.
+        image_transform: the transform graph of the run that trained the network.
+        categories: the classes, ascending by category id.
+        max_detections: T, detections per image.
+    """
+
+    def __init__(
+        self,
+        network: Callable[..., dict[str, tuple[tf.Tensor, ...]]],
+        image_transform: ImageTransform,
+        categories: Sequence[categories_lib.Category],
+        max_detections: int,
+    ):
+        super().__init__(name="serving")
+        self.network = network
+        self.image_transform = image_transform
+        self.categories = tuple(categories)
+        self.max_detections = max_detections
+        # A Keras model in a tf.Module exports its variables only when they are named.
+        self._variables = [_tf_variable(each) for each in _variables_of(network)]
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
+    def detect_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Detects in JPEG or PNG files, string [B], of any sizes."""
+        return self._detect(**self.image_transform.from_encoded(image_bytes))
+
+    @tf.function(input_signature=[tf.TensorSpec([None] * 3 + [3], tf.uint8, "images")])
+    def detect_pixels(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Detects in RGB images of one size, uint8 [B, H, W, 3]."""
+        return self._detect(**self.image_transform.from_pixels(images))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
+    def detect_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Detects in serialized tf.Examples, string [B]."""
+        spec = {features.IMAGE_ENCODED: tf.io.FixedLenFeature([], tf.string)}
+        parsed = tf.io.parse_example(examples, spec)
+        return self.detect_encoded(parsed[features.IMAGE_ENCODED])
+
+    # Traced once: the three signatures share this graph.
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None, None, 3], tf.float32, "image"),
+            tf.TensorSpec([None, 2], tf.int32, "content_size"),
+            tf.TensorSpec([None, 2], tf.int32, "original_size"),
+        ]
+    )
+    def _detect(
+        self, image: tf.Tensor, content_size: tf.Tensor, original_size: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        predicted = self.network(image, training=False)
+        found = postprocess.detect(
+            predicted["class_logits"][-1],
+            predicted["mask_logits"][-1],
+            tf.shape(image)[1:3],
+            content_size,
+            original_size,
+            self.max_detections,
+        )
+        # Index -1, no detection, takes the entry before the first class.
+        row = found.pop(postprocess.CLASS_INDEX) + 1  # [B, T]
+        ids = [-1] + [category.category_id for category in self.categories]
+        names = [""] + [category.name for category in self.categories]
+        return found | {
+            CATEGORY_IDS: tf.gather(tf.constant(ids, tf.int64), row),
+            CLASS_NAMES: tf.gather(tf.constant(names), row),
+            IMAGE_SIZE: original_size,
+        }
+
+
+def save(module: ServingModule, path: pathlib.Path, info: dict[str, str]) -> None:
+    """Writes the SavedModel with its categories and `info` under `assets.extra/`.
+
+    `saved_model.pb` is written last, so that a folder which has it is complete.
+    """
+    extra = path / EXTRA_ASSETS
+    extra.mkdir(parents=True, exist_ok=True)
+    categories_lib.write_table(module.categories, extra / categories_lib.TABLE_FILENAME)
+    (extra / INFO_FILENAME).write_text(json.dumps(info, indent=1), encoding="utf-8")
+    tf.saved_model.save(
+        module,
+        str(path),
+        signatures={
+            ENCODED: module.detect_encoded,
+            PIXELS: module.detect_pixels,
+            EXAMPLES: module.detect_examples,
+        },
+        options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
+    )
+
+
+def _variables_of(network: object) -> Sequence[object]:
+    return getattr(network, "variables", ())
+
+
+def _tf_variable(variable: object) -> object:
+    """The tf.Variable inside a Keras variable; any other variable as it is."""
+    value = getattr(variable, "value", None)
+    return variable if value is None or callable(value) else value

@@ -1,0 +1,261 @@
+"""Masks as COCO run lengths: column by column, the first run counts zeros.
+
+The NumPy side reads every form of a COCO segmentation; the TensorFlow side turns the
+runs of an image dense inside a graph.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+from pycocotools import mask as coco_mask
+
+# Polygons are rasterised by walking their outlines, which takes memory of their length.
+_MAX_COORDINATE_PX = 100_000.0
+_MAX_OUTLINE_PX = 1_000_000.0
+
+
+class MaskError(ValueError):
+    """A segmentation that describes no mask of the image's size."""
+
+
+class EmptyMaskError(MaskError):
+    """A segmentation in order, or a degenerate one, that covers no pixel."""
+
+
+def runs_from_segmentation(
+    segmentation: object, height: int, width: int
+) -> tuple[np.ndarray, int]:
+    """Reads polygons, uncompressed RLE or compressed RLE.
+
+    Args:
+        segmentation: list of polygons `[x0, y0, x1, y1, ...]` in px, whose union is
+            the mask, or `{"size": [h, w], "counts": ...}` with counts as a list of
+            run lengths or as COCO's compressed text (str or bytes).
+        height, width: of the image, px.
+
+    Returns:
+        int64 [runs] in canonical form (no run but the first is 0), summing to
+        height * width; and the number of degenerate polygons left out.
+
+    Raises:
+        EmptyMaskError: no pixel is covered.
+        MaskError: the form is unknown, or the RLE is not of height * width pixels.
+    """
+    if isinstance(segmentation, dict):
+        runs, dropped = _runs_from_rle(segmentation, height, width), 0
+    elif isinstance(segmentation, list):
+        runs, dropped = _runs_from_polygons(segmentation, height, width)
+    else:
+        raise MaskError(
+            f"segmentation is a {type(segmentation).__name__}, wanted a list of "
+            "polygons or an RLE object"
+        )
+    if area(runs) == 0:
+        raise EmptyMaskError("the mask covers no pixel")
+    return runs, dropped
+
+
+def runs_from_mask(mask: np.ndarray) -> np.ndarray:
+    """Encodes uint8 or bool [H, W] as canonical int64 [runs]."""
+    pixels = np.asarray(mask, bool).ravel(order="F")
+    changes = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
+    runs = np.diff(np.concatenate([[0], changes, [pixels.size]])).astype(np.int64)
+    return np.concatenate([[0], runs]) if pixels.size and pixels[0] else runs
+
+
+def to_coco_rle(run_lengths: np.ndarray, height: int, width: int) -> dict:
+    """Compresses int64 [runs] to `{"size": [h, w], "counts": str}`.
+
+    Raises:
+        MaskError: the runs do not sum to height * width.
+    """
+    runs = _checked_runs(run_lengths, height, width)
+    rle = {"size": [height, width], "counts": runs.tolist()}
+    compressed = coco_mask.frPyObjects(rle, height, width)
+    return {
+        "size": [int(height), int(width)],
+        "counts": compressed["counts"].decode("ascii"),
+    }
+
+
+def area(run_lengths: np.ndarray) -> int:
+    """Number of pixels in int64 [runs]."""
+    return int(run_lengths[1::2].sum())
+
+
+def box_xywh_px(run_lengths: np.ndarray, height: int) -> tuple[int, int, int, int]:
+    """Tight box of int64 [runs] as x, y, width, height in px; zeros when empty."""
+    ends = np.cumsum(run_lengths)
+    last = ends[1::2] - 1
+    first = ends[0::2][: last.size]
+    first, last = first[last >= first], last[last >= first]
+    if not first.size:
+        return 0, 0, 0, 0
+    left, right = int(first[0] // height), int(last[-1] // height)
+    if np.any(first // height != last // height):  # a run that turns a column
+        return left, 0, right - left + 1, height
+    top, bottom = int((first % height).min()), int((last % height).max())
+    return left, top, right - left + 1, bottom - top + 1
+
+
+def masks_from_runs(
+    run_lengths: tf.Tensor,
+    num_runs: tf.Tensor,
+    height: int | tf.Tensor,
+    width: int | tf.Tensor,
+) -> tf.Tensor:
+    """Makes all masks of one image dense, in a graph and without a loop.
+
+    A pixel is the parity of the runs begun before it within its object: runs are
+    scattered as marks, then summed up. (`tf.repeat` would take memory of the number
+    of runs times the longest run.)
+
+    Args:
+        run_lengths: int64 [R], the runs of all objects, each summing to H * W.
+        num_runs: int64 [N], how many of them are each object's.
+        height, width: H and W, px.
+
+    Returns:
+        uint8 [N, H, W] in {0, 1}.
+    """
+    height, width = tf.cast(height, tf.int64), tf.cast(width, tf.int64)
+    num_runs = tf.cast(num_runs, tf.int64)
+    run_lengths = tf.cast(run_lengths, tf.int64)
+    num_pixels = height * width
+    num_objects = tf.size(num_runs, out_type=tf.int64)
+
+    begins = tf.cumsum(run_lengths, exclusive=True)  # [R], px from object 0's first
+    first_run = tf.cumsum(num_runs, exclusive=True)  # [N]
+    run_index = tf.range(tf.size(run_lengths, out_type=tf.int64))  # [R]
+    owner = tf.searchsorted(  # [R]
+        first_run, run_index, side="right", out_type=tf.int64
+    )
+    opens_object = tf.equal(run_index, tf.gather(first_run, owner - 1))  # [R]
+    inside = tf.logical_and(~opens_object, begins < owner * num_pixels)
+    marks = tf.scatter_nd(
+        tf.boolean_mask(begins, inside)[:, None],
+        tf.ones([tf.math.count_nonzero(inside)], tf.uint8),
+        [num_objects * num_pixels],
+    )
+    marks = tf.reshape(marks, [num_objects, num_pixels])
+    pixels = tf.bitwise.bitwise_and(tf.cumsum(marks, axis=1), tf.constant(1, tf.uint8))
+    columns = tf.reshape(pixels, [num_objects, width, height])  # [N, W, H]
+    return tf.transpose(columns, [0, 2, 1])  # [N, H, W]
+
+
+def _runs_from_polygons(
+    polygons: Sequence[object], height: int, width: int
+) -> tuple[np.ndarray, int]:
+    kept = []
+    for polygon in polygons:
+        if not isinstance(polygon, list):
+            raise MaskError(
+                f"a polygon is a {type(polygon).__name__}, wanted a list of numbers "
+                "[x0, y0, x1, y1, ...] inside a list of polygons"
+            )
+        if _is_drawable(polygon):
+            kept.append([float(value) for value in polygon])
+    if not kept:
+        raise EmptyMaskError(
+            "no polygon of at least 3 points with finite coordinates is left"
+        )
+    parts = coco_mask.frPyObjects(kept, height, width)
+    counts = coco_mask.merge(parts)["counts"]
+    return _canonical(_decompress(counts)), len(polygons) - len(kept)
+
+
+def _is_drawable(polygon: list) -> bool:
+    if len(polygon) < 6 or len(polygon) % 2:
+        return False
+    try:
+        points = np.asarray(polygon, np.float64)
+    except (TypeError, ValueError):
+        return False
+    if points.ndim != 1 or not np.all(np.abs(points) <= _MAX_COORDINATE_PX):
+        return False
+    corners = points.reshape(-1, 2)
+    steps = np.abs(corners - np.roll(corners, 1, axis=0)).max(axis=1)
+    return bool(steps.sum() <= _MAX_OUTLINE_PX)
+
+
+def _runs_from_rle(rle: dict, height: int, width: int) -> np.ndarray:
+    size = rle.get("size")
+    if size != [height, width]:
+        raise MaskError(
+            f"RLE size {size} is not the image's [height, width] {[height, width]}"
+        )
+    counts = rle.get("counts")
+    if isinstance(counts, str | bytes):
+        counts = _decompress(counts)
+    elif not isinstance(counts, list):
+        raise MaskError(
+            f"RLE counts are a {type(counts).__name__}, wanted a list of run lengths "
+            "or a compressed text"
+        )
+    return _canonical(_checked_runs(counts, height, width))
+
+
+def _checked_runs(
+    counts: np.ndarray | Sequence[int], height: int, width: int
+) -> np.ndarray:
+    try:
+        runs = np.asarray(counts)
+    except ValueError:
+        runs = np.asarray([None])
+    if runs.ndim != 1 or (runs.size and runs.dtype.kind not in "iu"):
+        raise MaskError("RLE counts are not a flat list of whole numbers")
+    num_pixels = height * width
+    if runs.size and (runs.min() < 0 or runs.max() > num_pixels):
+        raise MaskError(
+            f"RLE counts range from {runs.min()} to {runs.max()}, wanted 0 to "
+            f"{num_pixels}, the number of pixels"
+        )
+    total = int(runs.sum(dtype=np.int64))
+    if total != num_pixels:
+        raise MaskError(
+            f"RLE counts sum to {total}, the image has {height} x {width} = "
+            f"{num_pixels} pixels"
+        )
+    return runs.astype(np.int64)
+
+
+def _canonical(runs: np.ndarray) -> np.ndarray:
+    """Joins neighbours across runs of 0, so that equal masks have equal runs."""
+    values = np.arange(runs.size) % 2
+    values, runs = values[runs > 0], runs[runs > 0]
+    if not runs.size:
+        return np.zeros([0], np.int64)
+    heads = np.flatnonzero(np.diff(values, prepend=-1))
+    joined = np.add.reduceat(runs, heads)
+    return np.concatenate([[0], joined]) if values[0] else joined
+
+
+def _decompress(counts: str | bytes) -> np.ndarray:
+    """Reads COCO's text: 5 bits a character, low first, differences to two before.
+
+    Raises:
+        MaskError: characters outside `0`..`o`, an unfinished or an oversized number.
+    """
+    if isinstance(counts, str):
+        counts = counts.encode("utf-8")
+    codes = np.frombuffer(counts, np.uint8).astype(np.int64) - 48
+    if not codes.size:
+        return np.zeros([0], np.int64)
+    if codes.min() < 0 or codes.max() > 63:
+        raise MaskError("compressed RLE counts hold a character COCO does not use")
+    last = np.flatnonzero(codes < 32)
+    if not last.size or last[-1] != codes.size - 1:
+        raise MaskError("compressed RLE counts end in the middle of a number")
+    first = np.concatenate([[0], last[:-1] + 1])
+    lengths = last - first + 1
+    if lengths.max() > 7:  # 35 bits hold any run of an image below 2**32 pixels
+        raise MaskError("compressed RLE counts hold a number above 32 bits")
+    place = np.arange(codes.size) - np.repeat(first, lengths)
+    numbers = np.add.reduceat((codes & 31) << (5 * place), first)
+    negative = (codes[last] & 16) > 0
+    numbers = numbers - np.where(negative, np.int64(1) << (5 * lengths), 0)
+    # From the fourth on (index 3), a number is the difference to the one two before.
+    numbers[1::2] = np.cumsum(numbers[1::2])
+    numbers[2::2] = np.cumsum(numbers[2::2])
+    return numbers

@@ -1,0 +1,119 @@
+"""Bilinear sampling of maps at points, and which points the losses look at.
+
+Points are `xy_unit`: x and y in [0, 1] over the whole map, whose pixel centres lie at
+(index + 0.5) / size (align_corners false); outside the map everything is zero.
+"""
+
+import tensorflow as tf
+
+
+def sample_maps(maps: tf.Tensor, map_index: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
+    """Samples single-channel maps, each row of points from a map of its choice.
+
+    Args:
+        maps: float or uint8 [N, H, W]; integers are not converted as a whole.
+        map_index: int32 [M], the map that a row of points belongs to.
+        points: float32 [M, P, 2], xy_unit.
+
+    Returns:
+        float32 [M, P].
+    """
+    height, width = tf.shape(maps)[1], tf.shape(maps)[2]
+    index, weights = _corners(points, height, width)  # [M, 4, P]
+    start = (map_index * height * width)[:, tf.newaxis, tf.newaxis]
+    found = tf.gather(tf.reshape(maps, [-1]), start + index)
+    return tf.reduce_sum(tf.cast(found, tf.float32) * weights, axis=1)
+
+
+def sample_features(features: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
+    """Samples all channels of a feature map at points shared by the channels.
+
+    Args:
+        features: float32 [B, H, W, C].
+        points: float32 [B, P, 2], xy_unit.
+
+    Returns:
+        float32 [B, P, C].
+    """
+    shape = tf.shape(features)
+    index, weights = _corners(points, shape[1], shape[2])  # [B, 4, P]
+    start = (tf.range(shape[0]) * shape[1] * shape[2])[:, tf.newaxis, tf.newaxis]
+    found = tf.gather(tf.reshape(features, [-1, features.shape[-1]]), start + index)
+    return tf.reduce_sum(found * weights[..., tf.newaxis], axis=1)
+
+
+def axis_corners(place: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """The two pixels around a place on one axis of `size` pixels.
+
+    Args:
+        place: float [...], px; pixel centres have whole numbers.
+        size: int32, broadcastable to `place`.
+
+    Returns:
+        Weights of the lower and the upper pixel, zero for one outside the map, and
+        their int32 indices, moved inside.
+    """
+    lower = tf.floor(place)
+    fraction = place - lower
+    # Clipped as integers: a NaN then reaches the loss instead of failing the gather.
+    index = tf.cast(lower, tf.int32)
+    lower_weight = tf.where((index >= 0) & (index < size), 1.0 - fraction, 0.0)
+    upper_weight = tf.where((index >= -1) & (index < size - 1), fraction, 0.0)
+    first = tf.clip_by_value(index, 0, size - 1)
+    second = tf.clip_by_value(index + 1, 0, size - 1)
+    return lower_weight, upper_weight, first, second
+
+
+def uncertain_points(logits: tf.Tensor, candidates: tf.Tensor, count: int) -> tf.Tensor:
+    """The candidates whose logits are nearest to zero (Kirillov et al. 2020).
+
+    Args:
+        logits: float32 [M, R], at the candidates.
+        candidates: float32 [M, R, 2], xy_unit.
+        count: how many to keep, at most R.
+
+    Returns:
+        float32 [M, count, 2], in no particular order.
+    """
+    nearest = tf.math.top_k(-tf.abs(logits), count, sorted=False).indices
+    return tf.gather(candidates, nearest, batch_dims=1)
+
+
+def shifted(pattern: tf.Tensor, shifts: tf.Tensor) -> tf.Tensor:
+    """Moves a pattern of uniform points around the unit square, wrapping at its edges.
+
+    The moved points are as uniform and as independent of each other as the pattern's,
+    and a pattern is drawn once instead of once per mask.
+
+    Args:
+        pattern: float32 [P, 2], xy_unit.
+        shifts: float32 [M, 2] in [0, 1).
+
+    Returns:
+        float32 [M, P, 2], xy_unit.
+    """
+    moved = pattern + shifts[:, tf.newaxis]
+    return moved - tf.floor(moved)
+
+
+def _corners(
+    points: tf.Tensor, height: tf.Tensor, width: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Flat indices and weights of the four pixels around points, [M, 4, P] each."""
+    x_unit, y_unit = tf.unstack(points, axis=-1)
+    x_px = x_unit * tf.cast(width, tf.float32) - 0.5
+    y_px = y_unit * tf.cast(height, tf.float32) - 0.5
+    left, right, x_first, x_second = axis_corners(x_px, width)
+    top, bottom, y_first, y_second = axis_corners(y_px, height)
+    first_row, second_row = y_first * width, y_second * width
+    index = tf.stack(
+        [
+            first_row + x_first,
+            first_row + x_second,
+            second_row + x_first,
+            second_row + x_second,
+        ],
+        axis=1,
+    )
+    weights = [top * left, top * right, bottom * left, bottom * right]
+    return index, tf.stack(weights, axis=1)

@@ -1,0 +1,183 @@
+"""Loads exported models and asks them for detections."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from model import categories, export
+from pipeline import errors
+
+
+@dataclasses.dataclass(frozen=True)
+class Detections:
+    """What a model found in one image, best first.
+
+    Attributes:
+        scores: float32 [n], in [0, 1].
+        category_ids: int64 [n], COCO ids.
+        class_names: n names.
+        boxes: float32 [n, 4], xywh_px.
+        masks: n COCO RLE objects, `{"size": [h, w], "counts": str}`.
+        image_size: height and width, px.
+    """
+
+    scores: np.ndarray
+    category_ids: np.ndarray
+    class_names: list[str]
+    boxes: np.ndarray
+    masks: list[dict]
+    image_size: tuple[int, int]
+
+    def coco_results(self, image_id: int) -> list[dict]:
+        """Entries of a COCO results file."""
+        return [
+            {
+                "image_id": image_id,
+                "category_id": int(category_id),
+                "score": float(score),
+                "bbox": [float(value) for value in box],
+                "segmentation": mask,
+            }
+            for category_id, score, box, mask in zip(
+                self.category_ids, self.scores, self.boxes, self.masks, strict=True
+            )
+        ]
+
+
+class Predictor:
+    """An exported model, loaded.
+
+    Attributes:
+        path: folder that holds `saved_model.pb`.
+        categories: its classes, ascending by category id.
+        info: what the export was told to remember.
+    """
+
+    def __init__(
+        self,
+        path: pathlib.Path,
+        loaded: tf.Module,
+        class_table: Sequence[categories.Category],
+        info: dict[str, str],
+    ):
+        self.path = path
+        self.categories = list(class_table)
+        self.info = info
+        self._loaded = loaded
+
+    def predict_encoded(self, images: Sequence[bytes]) -> list[Detections]:
+        """Detects in one batch of JPEG or PNG files (8 bits, gray or RGB)."""
+        if not images:
+            return []
+        detect = self._loaded.signatures[export.ENCODED]
+        return split_batch(detect(image_bytes=tf.constant(list(images), tf.string)))
+
+    def predict_pixels(self, images: np.ndarray) -> list[Detections]:
+        """Detects in one batch uint8 [B, H, W, 3], RGB."""
+        if not len(images):
+            return []
+        detect = self._loaded.signatures[export.PIXELS]
+        return split_batch(detect(images=tf.constant(images, tf.uint8)))
+
+
+def load(path: pathlib.Path) -> Predictor:
+    """Loads a model folder, or the newest version below it.
+
+    Raises:
+        ModelFileError: there is no model, it cannot be read, or it is not ours.
+    """
+    folder = newest_version(path)
+    try:
+        loaded = tf.saved_model.load(str(folder))
+    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise errors.ModelFileError(
+            f"{folder}: saved_model.pb cannot be loaded: {reason}. Export the model "
+            "again, or copy the whole folder again."
+        ) from None
+    missing = [name for name in export.SIGNATURES if name not in loaded.signatures]
+    if missing:
+        raise errors.ModelFileError(
+            f"{folder}: not a model of this pipeline: it lacks the signatures "
+            f"{missing}, it has {sorted(loaded.signatures)}. Give a folder that "
+            "`m2f run` or `m2f demo` pushed."
+        )
+    return Predictor(folder, loaded, read_categories(folder), read_info(folder))
+
+
+def newest_version(path: pathlib.Path) -> pathlib.Path:
+    """`path` itself when it is a SavedModel, else its highest numbered version.
+
+    Raises:
+        ModelFileError: neither is there.
+    """
+    if not path.is_dir():
+        raise errors.ModelFileError(
+            f"{path}: no such folder. Give the folder of an exported model, such as "
+            "workspace/serving/<model>."
+        )
+    if _is_complete(path):
+        return path
+    versions = [each for each in path.iterdir() if each.name.isdecimal()]
+    complete = [each for each in versions if _is_complete(each)]
+    if not complete:
+        found = sorted(each.name for each in path.iterdir())[:10]
+        raise errors.ModelFileError(
+            f"{path}: no saved_model.pb in it or in a numbered folder below it; found "
+            f"{found or 'nothing'}. Give the folder of an exported model, such as "
+            "workspace/serving/<model>."
+        )
+    return max(complete, key=lambda version: int(version.name))
+
+
+def read_categories(folder: pathlib.Path) -> list[categories.Category]:
+    """Classes of an exported model.
+
+    Raises:
+        ModelFileError: the table is missing or not readable.
+    """
+    table = folder / export.EXTRA_ASSETS / categories.TABLE_FILENAME
+    try:
+        return categories.read_table(table)
+    except (OSError, ValueError, TypeError) as error:
+        raise errors.ModelFileError(
+            f"{table}: cannot be read as the table of classes: {error}. Give a folder "
+            "that `m2f run` or `m2f demo` pushed."
+        ) from None
+
+
+def read_info(folder: pathlib.Path) -> dict[str, str]:
+    """What `export.save` was told to remember; empty when it is not there."""
+    path = folder / export.EXTRA_ASSETS / export.INFO_FILENAME
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def split_batch(outputs: dict[str, tf.Tensor]) -> list[Detections]:
+    """Takes the outputs of a signature apart, without their padding."""
+    arrays = {key: value.numpy() for key, value in outputs.items()}
+    found = []
+    for image, count in enumerate(arrays[export.NUM_DETECTIONS]):
+        own = {key: value[image] for key, value in arrays.items()}
+        size = [int(side) for side in own[export.IMAGE_SIZE]]
+        found.append(
+            Detections(
+                scores=own[export.SCORES][:count],
+                category_ids=own[export.CATEGORY_IDS][:count],
+                class_names=[name.decode() for name in own[export.CLASS_NAMES][:count]],
+                boxes=own[export.BOXES][:count],
+                masks=[
+                    {"size": size, "counts": counts.decode("ascii")}
+                    for counts in own[export.MASKS_RLE][:count]
+                ],
+                image_size=(size[0], size[1]),
+            )
+        )
+    return found
+
+
+def _is_complete(folder: pathlib.Path) -> bool:
+    return (folder / "saved_model.pb").is_file()

@@ -1,0 +1,102 @@
+"""Draws detections on a picture: tinted masks with outlines, names and scores."""
+
+import colorsys
+import math
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from pycocotools import mask as coco_mask
+
+from model import saved_model
+
+_MIN_LONG_SIDE = 640  # px; smaller pictures are enlarged so that labels can be read
+_TINT = 0.45  # opacity of a mask
+_GOLDEN_RATIO = 0.618034  # of the hue circle: neighbours in number differ in colour
+_MAX_LABEL_MOVES = 20
+
+Colour = tuple[int, int, int]
+Box = tuple[int, int, int, int]
+
+
+def draw(
+    picture: Image.Image, found: saved_model.Detections, colours: dict[int, Colour]
+) -> Image.Image:
+    """Draws all detections, the best on top.
+
+    Args:
+        picture: RGB, of `found.image_size`.
+        colours: per category id.
+
+    Returns:
+        RGB picture, enlarged by a whole factor when it is small.
+    """
+    factor = max(1, math.ceil(_MIN_LONG_SIDE / max(picture.size)))
+    size = (picture.width * factor, picture.height * factor)
+    canvas = picture.resize(size, Image.Resampling.BICUBIC)
+    worst_first = range(len(found.scores) - 1, -1, -1)
+    for index in worst_first:
+        mask = _enlarge(coco_mask.decode(found.masks[index]), size)
+        _paint(canvas, mask, colours[int(found.category_ids[index])])
+    taken: list[Box] = []
+    font = ImageFont.load_default(size=max(14, max(size) // 50))
+    for index in reversed(worst_first):
+        label = f"{found.class_names[index]} {found.scores[index]:.2f}"
+        corner = [int(value * factor) for value in found.boxes[index][:2]]
+        colour = colours[int(found.category_ids[index])]
+        taken.append(_write_label(canvas, label, corner, colour, font, taken))
+    return canvas
+
+
+def class_colours(category_ids: list[int]) -> dict[int, Colour]:
+    """A bright colour a class, the same in every picture."""
+    colours = {}
+    for number, category_id in enumerate(sorted(category_ids)):
+        rgb = colorsys.hsv_to_rgb((0.02 + number * _GOLDEN_RATIO) % 1.0, 0.85, 1.0)
+        colours[category_id] = tuple(round(255 * part) for part in rgb)
+    return colours
+
+
+def _enlarge(mask: np.ndarray, size: tuple[int, int]) -> Image.Image:
+    """Scales uint8 [H, W] in {0, 1} to a picture of 0 and 255 with smooth edges."""
+    enlarged = Image.fromarray(mask * 255)
+    if enlarged.size != size:
+        enlarged = enlarged.resize(size, Image.Resampling.BICUBIC)
+    return enlarged.point(lambda value: 255 if value >= 128 else 0)
+
+
+def _paint(canvas: Image.Image, mask: Image.Image, colour: Colour) -> None:
+    width = max(1, max(canvas.size) // 320)  # of the outline
+    core = mask.filter(ImageFilter.MinFilter(2 * width + 1))
+    canvas.paste(colour, mask=mask.point(lambda value: int(value * _TINT)))
+    outline = np.asarray(mask) & ~np.asarray(core)
+    canvas.paste(colour, mask=Image.fromarray(outline))
+
+
+def _write_label(
+    canvas: Image.Image,
+    label: str,
+    corner: list[int],
+    colour: Colour,
+    font: ImageFont.FreeTypeFont,
+    taken: list[Box],
+) -> Box:
+    """Writes at the corner of the box, lower when another label is there already."""
+    pen = ImageDraw.Draw(canvas)
+    left, top, right, bottom = pen.textbbox((0, 0), label, font=font)
+    width, height = right - left + 6, bottom - top + 6
+    x = max(0, min(corner[0], canvas.width - width))
+    y = max(0, min(corner[1], canvas.height - height))
+    for _ in range(_MAX_LABEL_MOVES):
+        if not any(_overlap((x, y, x + width, y + height), other) for other in taken):
+            break
+        y = y + height if y + 2 * height <= canvas.height else 0
+    luminance = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
+    pen.rectangle((x, y, x + width - 1, y + height - 1), fill=colour)
+    ink = (0, 0, 0) if luminance > 120 else (255, 255, 255)
+    pen.text((x + 3 - left, y + 3 - top), label, fill=ink, font=font)
+    return x, y, x + width, y + height
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    across = one[0] < other[2] and other[0] < one[2]
+    return across and one[1] < other[3] and other[1] < one[3]

@@ -1,0 +1,52 @@
+import os
+
+import pytest
+
+from components.coco_example_gen import fingerprints, layouts
+
+
+def fingerprint(coco_folder):
+    return fingerprints.of_layout(layouts.detect(coco_folder.root))
+
+
+def replace_image(root):
+    path = root / "val" / "2.png"
+    times = path.stat()
+    path.write_bytes(path.read_bytes()[::-1])  # same name, same size
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + 1))
+
+
+def change_annotation(root):
+    path = root / "annotations" / "instances_train.json"
+    times = path.stat()
+    path.write_text(path.read_text().replace("[2, 3, 4, 5]", "[2, 3, 5, 4]"))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # as some tools do
+
+
+def add_image(root):
+    (root / "train" / "new.png").write_bytes(b"image")
+
+
+def remove_image(root):
+    (root / "train" / "1.png").unlink()
+
+
+@pytest.mark.parametrize(
+    "change", [replace_image, change_annotation, add_image, remove_image]
+)
+def test_every_change_of_the_data_changes_the_fingerprint(coco_folder, change):
+    coco_folder.two_splits()
+    before = fingerprint(coco_folder)
+    change(coco_folder.root)
+    assert fingerprint(coco_folder) != before
+
+
+def test_what_is_no_data_does_not_change_the_fingerprint(coco_folder):
+    coco_folder.two_splits()
+    before = fingerprint(coco_folder)
+    assert len(before) == 64
+    (coco_folder.root / "README.md").write_text("notes")
+    (coco_folder.root / "train" / ".DS_Store").write_bytes(b"finder")
+    path = coco_folder.root / "annotations" / "instances_train.json"
+    path.touch()  # the content counts, not the time
+    assert fingerprint(coco_folder) == before

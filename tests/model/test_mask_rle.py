@@ -1,0 +1,194 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from pycocotools import mask as coco_mask
+
+from model import mask_rle
+
+MASKS = hnp.arrays(
+    np.uint8,
+    st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    elements=st.integers(0, 1),
+)
+
+
+def encode(mask):
+    return coco_mask.encode(np.asfortranarray(mask))
+
+
+def test_runs_go_down_the_columns_and_begin_with_zeros():
+    mask = np.array([[1, 0], [1, 1], [0, 1]], np.uint8)  # columns 1 1 0 | 0 1 1
+    assert mask_rle.runs_from_mask(mask).tolist() == [0, 2, 2, 2]
+
+
+@settings(deadline=None, max_examples=200)
+@given(MASKS)
+def test_every_mask_survives_all_forms_of_rle(mask):
+    height, width = mask.shape
+    runs = mask_rle.runs_from_mask(mask)
+    reference = encode(mask)
+    assert runs.dtype == np.int64 and runs.sum() == mask.size
+    text = reference["counts"].decode()
+    assert mask_rle.to_coco_rle(runs, height, width) == {
+        "size": [height, width],
+        "counts": text,
+    }
+    if not mask.any():
+        return
+    for counts in (runs.tolist(), text, reference["counts"]):
+        segmentation = {"size": [height, width], "counts": counts}
+        read, dropped = mask_rle.runs_from_segmentation(segmentation, height, width)
+        assert read.tolist() == runs.tolist() and dropped == 0
+
+
+@settings(deadline=None, max_examples=200)
+@given(MASKS)
+def test_area_and_box_are_those_of_pycocotools(mask):
+    runs = mask_rle.runs_from_mask(mask)
+    reference = encode(mask)
+    assert mask_rle.area(runs) == coco_mask.area(reference) == mask.sum()
+    box = mask_rle.box_xywh_px(runs, mask.shape[0])
+    assert list(box) == coco_mask.toBbox(reference).tolist()
+
+
+def test_compressed_counts_of_a_large_mask_are_read_with_their_differences():
+    rng = np.random.default_rng(0)
+    mask = (rng.random([700, 900]) < 0.01).astype(np.uint8)
+    mask[100:400, 200:800] = 1  # runs of more than one character
+    text = encode(mask)["counts"].decode()
+    segmentation = {"size": [700, 900], "counts": text}
+    runs, _ = mask_rle.runs_from_segmentation(segmentation, 700, 900)
+    assert runs.tolist() == mask_rle.runs_from_mask(mask).tolist()
+
+
+def test_runs_of_zero_are_joined_away():
+    segmentation = {"size": [2, 3], "counts": [1, 1, 0, 2, 2, 0]}
+    runs, _ = mask_rle.runs_from_segmentation(segmentation, 2, 3)
+    assert runs.tolist() == [1, 3, 2]
+
+
+def test_polygons_are_drawn_as_pycocotools_draws_them_and_united():
+    triangle = [1.0, 1.0, 8.5, 2.0, 4.0, 9.0]
+    square = [6, 5, 11, 5, 11, 10, 6, 10]
+    parts = coco_mask.frPyObjects([triangle, square], 12, 13)
+    expected = coco_mask.decode(coco_mask.merge(parts))
+    runs, dropped = mask_rle.runs_from_segmentation([triangle, square], 12, 13)
+    assert runs.tolist() == mask_rle.runs_from_mask(expected).tolist()
+    assert dropped == 0
+
+
+@pytest.mark.parametrize(
+    "degenerate",
+    [
+        [1, 1, 5, 5],
+        [1, 1, 5, 5, 3],
+        [1, 1, 1e9, 1, 5, 5],
+        [1, 1, float("nan"), 1, 5, 5],
+    ],
+    ids=["two points", "odd length", "endless", "not a number"],
+)
+def test_a_degenerate_polygon_is_left_out_beside_a_good_one(degenerate):
+    good = [2, 2, 6, 2, 6, 6, 2, 6]
+    runs, dropped = mask_rle.runs_from_segmentation([good, degenerate], 10, 10)
+    assert mask_rle.area(runs) == 16
+    assert dropped == 1
+    with pytest.raises(mask_rle.EmptyMaskError, match="at least 3 points"):
+        mask_rle.runs_from_segmentation([degenerate], 10, 10)
+
+
+def test_a_polygon_outside_of_the_image_is_an_empty_mask():
+    with pytest.raises(mask_rle.EmptyMaskError, match="covers no pixel"):
+        mask_rle.runs_from_segmentation([[20, 20, 25, 20, 25, 25]], 10, 10)
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "message"),
+    [
+        ({"size": [4, 5], "counts": [20]}, r"size \[4, 5\] is not .* \[5, 4\]"),
+        ({"size": [5, 4], "counts": [3, 4]}, "sum to 7, .* 5 x 4 = 20 pixels"),
+        ({"size": [5, 4], "counts": [10**15, 20]}, "1000000000000000, wanted 0 to 20"),
+        ({"size": [5, 4], "counts": [25, -5]}, "range from -5 to 25"),
+        ({"size": [5, 4], "counts": [10**30]}, "not a flat list of whole numbers"),
+        ({"size": [5, 4], "counts": [1.5, 18.5]}, "not a flat list of whole numbers"),
+        ({"size": [5, 4], "counts": [[20]]}, "not a flat list of whole numbers"),
+        ({"size": [5, 4], "counts": "zz~"}, "character COCO does not use"),
+        ({"size": [5, 4], "counts": "P"}, "middle of a number"),
+        ({"size": [5, 4], "counts": "oooooooo0"}, "above 32 bits"),
+        ({"size": [5, 4], "counts": None}, "counts are a NoneType"),
+        ({"size": [5, 4], "counts": ""}, "sum to 0"),
+        ("mask", "segmentation is a str"),
+        ([1, 2, 3, 4, 5, 6], "a polygon is a int"),
+    ],
+)
+def test_what_is_no_mask_of_the_image_is_refused(segmentation, message):
+    with pytest.raises(mask_rle.MaskError, match=message):
+        mask_rle.runs_from_segmentation(segmentation, 5, 4)
+
+
+def test_to_coco_rle_refuses_runs_of_another_size():
+    with pytest.raises(mask_rle.MaskError, match="sum to 6"):
+        mask_rle.to_coco_rle(np.array([2, 4]), 5, 4)
+
+
+def flattened(masks):
+    runs = [mask_rle.runs_from_mask(mask) for mask in masks]
+    run_lengths = np.concatenate([np.zeros(0, np.int64), *runs])
+    return run_lengths, np.array([run.size for run in runs], np.int64)
+
+
+def random_masks(seed, number, height, width):
+    rng = np.random.default_rng(seed)
+    masks = (rng.random([number, height, width]) < 0.4).astype(np.uint8)
+    if number > 2:
+        masks[0], masks[1] = 0, 1  # a single run of zeros; none of zeros
+    return masks
+
+
+@pytest.mark.parametrize("number", [0, 1, 6])
+def test_runs_become_the_masks_they_came_from(number):
+    masks = random_masks(number, number, 7, 5)
+    dense = mask_rle.masks_from_runs(*flattened(masks), 7, 5)
+    assert dense.dtype == tf.uint8
+    np.testing.assert_array_equal(dense, masks)
+
+
+def test_more_runs_than_a_byte_counts_keep_their_parity():
+    board = (np.indices([40, 30]).sum(axis=0) % 2).astype(np.uint8)
+    assert mask_rle.runs_from_mask(board).size > 1000
+    dense = mask_rle.masks_from_runs(*flattened([board]), 40, 30)
+    np.testing.assert_array_equal(dense[0], board)
+
+
+def test_runs_of_zero_do_not_spill_into_the_next_object():
+    runs = [1, 2, 0, 1, 0, 4, 0]  # 2 x 2: object 0 = 0 1 1 1, object 1 = 1 1 1 1
+    dense = mask_rle.masks_from_runs(np.array(runs), np.array([4, 3]), 2, 2)
+    assert dense.numpy().tolist() == [[[0, 1], [1, 1]], [[1, 1], [1, 1]]]
+
+
+def test_masks_become_dense_inside_dataset_map():
+    sizes = [(0, 4, 6), (3, 7, 5), (1, 2, 9)]
+    images = [random_masks(i, *size) for i, size in enumerate(sizes)]
+
+    def rows():
+        for masks in images:
+            yield (*flattened(masks), *masks.shape[1:])
+
+    spec = tf.TensorSpec([None], tf.int64)
+    scalar = tf.TensorSpec([], tf.int64)
+    dataset = tf.data.Dataset.from_generator(
+        rows, output_signature=(spec, spec, scalar, scalar)
+    ).map(mask_rle.masks_from_runs)
+    for dense, masks in zip(dataset, images, strict=True):
+        np.testing.assert_array_equal(dense, masks)
+
+
+def test_memory_follows_the_pixels_not_runs_times_longest_run():
+    # As [runs, longest run], what tf.repeat builds, this would take 200 GB.
+    height = width = 1000
+    board = np.zeros([height, width], np.uint8)
+    board[:, :400] = np.indices([height, 400]).sum(axis=0) % 2
+    dense = mask_rle.masks_from_runs(*flattened([board]), height, width)
+    np.testing.assert_array_equal(dense[0], board)

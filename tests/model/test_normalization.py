@@ -1,0 +1,70 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from model import normalization
+
+
+def _inputs():
+    return 3.0 * tf.random.stateless_normal([2, 4, 6, 8], [0, 1]).numpy() + 5.0
+
+
+def test_group_norm_uses_statistics_of_each_image_and_group():
+    inputs = _inputs()
+    groups = inputs.reshape(2, 24, 2, 4)
+    mean = groups.mean(axis=(1, 3), keepdims=True)
+    variance = groups.var(axis=(1, 3), keepdims=True)
+    expected = ((groups - mean) / np.sqrt(variance + 1e-5)).reshape(inputs.shape)
+    layer = normalization.GroupNorm(2)
+    layer.build(inputs.shape)
+    layer.gamma.assign(np.arange(8.0))
+    layer.beta.assign(np.full(8, 0.5))
+    np.testing.assert_allclose(
+        layer(inputs), expected * np.arange(8) + 0.5, rtol=1e-4, atol=1e-4
+    )
+
+
+def test_group_norm_agrees_with_keras():
+    keras_layer = keras.layers.GroupNormalization(4, epsilon=1e-5)
+    inputs = _inputs()
+    np.testing.assert_allclose(
+        normalization.GroupNorm(4)(inputs), keras_layer(inputs), atol=1e-4
+    )
+
+
+def test_layer_norm_agrees_with_keras():
+    inputs = _inputs()
+    keras_layer = keras.layers.LayerNormalization(epsilon=1e-5)
+    np.testing.assert_allclose(
+        normalization.LayerNorm()(inputs), keras_layer(inputs), atol=1e-4
+    )
+
+
+def test_frozen_batch_norm_applies_its_four_vectors_and_trains_none():
+    layer = normalization.FrozenBatchNorm()
+    layer.build((None, None, None, 1))
+    layer.gamma.assign([2.0])
+    layer.beta.assign([1.0])
+    layer.moving_mean.assign([3.0])
+    layer.moving_variance.assign([4.0 - 1e-5])
+    # (7 - 3) / 2 * 2 + 1
+    assert layer(tf.fill([1, 1, 1, 1], 7.0)).numpy().item() == pytest.approx(5.0)
+    assert not layer.trainable_weights
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups"), [(16, 2), (64, 8), (256, 32), (2048, 32), (4, 1)]
+)
+def test_backbone_groups_have_at_least_eight_channels(channels, groups):
+    assert normalization.backbone_norm("group", channels).groups == groups
+
+
+@pytest.mark.parametrize(
+    "make", [normalization.LayerNorm, normalization.FrozenBatchNorm]
+)
+def test_norms_keep_bfloat16_and_compute_in_float32(make):
+    layer = make(dtype="mixed_bfloat16")
+    inputs = tf.cast(_inputs(), tf.bfloat16)
+    assert layer(inputs).dtype == tf.bfloat16
+    assert all(weight.dtype == "float32" for weight in layer.weights)

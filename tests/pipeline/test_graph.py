@@ -1,0 +1,95 @@
+import json
+
+import pytest
+from tfx.dsl.compiler import compiler
+
+from pipeline import config, graph
+
+NODES = [
+    "CocoExampleGen",
+    "ImportSchemaGen",
+    "StatisticsGen",
+    "ExampleValidator",
+    "DataGate",
+    "Transform",
+    "Trainer",
+    "ServingValidator",
+    "LatestBlessedModel",
+    "CocoEvaluator",
+    "Pusher",
+]
+LOCATIONS = graph.Locations("data", "root", "serving")
+
+
+def compiled(settings: config.PipelineConfig):
+    ir = compiler.Compiler().compile(graph.create_pipeline(settings, LOCATIONS))
+    return {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}
+
+
+@pytest.fixture(scope="module")
+def nodes():
+    return compiled(config.PipelineConfig(name="a"))
+
+
+def parameters(node) -> str:
+    return str(sorted((k, str(v)) for k, v in node.parameters.parameters.items()))
+
+
+def test_nodes_run_in_the_order_an_image_travels(nodes):
+    assert list(nodes) == NODES
+
+
+@pytest.mark.parametrize(
+    ("node", "upstream"),
+    [
+        ("DataGate", {"CocoExampleGen", "StatisticsGen", "ExampleValidator"}),
+        ("Transform", {"CocoExampleGen", "ImportSchemaGen", "DataGate"}),
+        ("Trainer", {"CocoExampleGen", "Transform"}),
+        ("CocoEvaluator", {"CocoExampleGen", "Trainer", "LatestBlessedModel"}),
+        ("ServingValidator", {"CocoExampleGen", "Trainer"}),
+        ("Pusher", {"Trainer", "CocoEvaluator", "ServingValidator"}),
+    ],
+)
+def test_nothing_passes_the_gates_around(nodes, node, upstream):
+    assert set(nodes[node].upstream_nodes) == upstream
+
+
+def test_a_new_threshold_changes_the_evaluator_and_no_other_node(nodes):
+    evaluate = config.EvaluateConfig(min_mask_ap=0.9)
+    changed = compiled(config.PipelineConfig(name="a", evaluate=evaluate))
+    differing = [n for n in NODES if parameters(nodes[n]) != parameters(changed[n])]
+    assert differing == ["CocoEvaluator"]
+
+
+def test_every_node_with_code_of_ours_carries_its_digest(nodes):
+    ours = ("CocoExampleGen", "DataGate", "CocoEvaluator", "ServingValidator")
+    for node in (*ours, "Transform", "Trainer"):
+        assert "code_digest" in parameters(nodes[node]), node
+
+
+def test_thresholds_are_those_of_the_configuration():
+    found = graph.eval_config(
+        config.EvaluateConfig(
+            min_mask_ap=0.4, min_mask_ap_change=-0.02, min_class_ap={"dog": 0.3}
+        )
+    )
+    (metric,) = found.metrics_specs[0].metrics
+    assert metric.threshold.value_threshold.lower_bound.value == 0.4
+    assert metric.threshold.change_threshold.absolute.value == -0.02
+    (dog,) = metric.per_slice_thresholds
+    assert dog.slicing_specs[0].feature_values["class"] == "dog"
+    assert dog.threshold.value_threshold.lower_bound.value == 0.3
+
+
+def test_beam_neither_downloads_a_runner_nor_ships_a_package():
+    arguments = graph.beam_args(config.RunConfig(beam_workers=2))
+    assert any(a.endswith("FnApiRunner") for a in arguments)
+    assert any(a.startswith("--sdk_container_image=") for a in arguments)
+    assert "--direct_num_workers=2" in arguments
+
+
+def test_limits_reach_the_gate_as_json():
+    data = config.DataConfig(max_problems={"missing_image": 2})
+    node = compiled(config.PipelineConfig(name="a", data=data))["DataGate"]
+    value = node.parameters.parameters["limits"].field_value.string_value
+    assert json.loads(value) == {"missing_image": 2}

@@ -1,0 +1,146 @@
+"""Writes what the reference model computes, for comparison without PyTorch.
+
+Runs in the environment of requirements/parity.txt:
+
+    .venv-parity/bin/python tools/make_parity_fixtures.py            # tests/parity
+    .venv-parity/bin/python tools/make_parity_fixtures.py --height 480 --width 480 \
+        --out DIR                                                    # full sizes
+
+A folder holds a checkpoint in Hugging Face's format (config.json, model.safetensors),
+for small models the same weights in the authors' (detectron2.pkl), and reference.npz.
+"""
+
+import argparse
+import pathlib
+import pickle
+import sys
+
+import authors_names
+import numpy as np
+import recorder
+import reference_model
+import safetensors.torch
+import torch
+
+_FIXTURES = pathlib.Path(__file__).parents[1] / "tests" / "parity" / "fixtures"
+_SEED = 3
+# Thirds of the sizes are odd, widths differ from heights, channels from each other.
+_SMALL = reference_model.Sizes(
+    stem_width=4,
+    pixel_channels=64,
+    encoder_layers=2,
+    encoder_feedforward=96,
+    channels=32,
+    mask_channels=48,
+    feedforward=64,
+    heads=4,
+    queries=12,
+    classes=5,
+    loss_points=112,
+)
+_BASIC = reference_model.Sizes(**{**vars(_SMALL), "depth": 18})
+_STORED_GRADIENTS = (
+    "embedder.embedder.convolution.weight",
+    "stages.0.layers.0.layer.1.convolution.weight",
+    "stages.3.layers.2.layer.2.convolution.weight",
+    "decoder.level_embed",
+    "decoder.input_projections.0.1.weight",
+    "encoder.layers.0.self_attn.sampling_offsets.weight",
+    "encoder.layers.0.self_attn.attention_weights.weight",
+    "encoder.layers.1.fc1.weight",
+    "decoder.adapter_1.0.weight",
+    "decoder.mask_projection.weight",
+    "queries_embedder.weight",
+    "queries_features.weight",
+    "transformer_module.level_embed.weight",
+    "decoder.layers.0.cross_attn.in_proj_weight",
+    "decoder.layers.8.self_attn.q_proj.weight",
+    "decoder.layers.8.fc2.weight",
+    "decoder.layernorm.weight",
+    "mask_embedder.2.0.weight",
+    "class_predictor.weight",
+)
+
+
+def main() -> int:
+    """Writes the stored fixtures, or one folder of full size."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=pathlib.Path, help="folder of a full-size run")
+    parser.add_argument("--height", type=int, default=480)
+    parser.add_argument("--width", type=int, default=480)
+    parser.add_argument("--batch", type=int, default=1)
+    arguments = parser.parse_args()
+    if arguments.out:
+        size = (arguments.batch, arguments.height, arguments.width)
+        _write(arguments.out, reference_model.Sizes(), size, small=False)
+        return 0
+    torch.set_num_threads(1)
+    _write(_FIXTURES / "bottleneck", _SMALL, (2, 96, 64), small=True)
+    _write(_FIXTURES / "basic", _BASIC, (1, 64, 64), small=True, everything=False)
+    return 0
+
+
+def _write(
+    folder: pathlib.Path,
+    sizes: reference_model.Sizes,
+    image_size: tuple[int, int, int],
+    small: bool,
+    everything: bool = True,
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    model = reference_model.build(sizes, _SEED)
+    images, masks, classes = reference_model.draw_images(*image_size, seed=_SEED + 1)
+    recorded = recorder.record(model, images, masks, classes, seed=_SEED + 2)
+    model.config.to_json_file(folder / "config.json")
+    state = model.state_dict()
+    # Exact: the weights were rounded to float16 values when they were drawn.
+    halves = {name: t.half().contiguous() for name, t in state.items()}
+    safetensors.torch.save_file(halves, folder / "model.safetensors")
+    if not small:
+        np.savez(folder / "reference.npz", **recorded)
+    elif everything:
+        _write_detectron2(folder / "detectron2.pkl", halves)
+        np.savez_compressed(folder / "reference.npz", **_thinned(recorded))
+    else:
+        kept = ("images", "backbone/", "class_logits", "mask_logits")
+        features = {k: v for k, v in recorded.items() if k.startswith(kept)}
+        np.savez_compressed(folder / "reference.npz", **features)
+    _describe(recorded)
+
+
+def _thinned(recorded: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Without the gradients that are not among the stored ones."""
+    return {
+        name: value
+        for name, value in recorded.items()
+        if not name.startswith("gradient/") or name.endswith(_STORED_GRADIENTS)
+    }
+
+
+def _write_detectron2(path: pathlib.Path, halves: dict[str, torch.Tensor]) -> None:
+    """The same weights as the authors' checkpoints hold them."""
+    state = {name: tensor.numpy() for name, tensor in halves.items()}
+    content = {"model": authors_names.rename(state), "__author__": "parity fixture"}
+    path.write_bytes(pickle.dumps(content, protocol=4))
+
+
+def _describe(recorded: dict[str, np.ndarray]) -> None:
+    """Prints what tells a meaningful comparison from a degenerate one."""
+    for name in ("class_logits", "mask_logits"):
+        value = recorded[name]
+        print(f"{name}: deviation {value.std():.2f}, mean {value.mean():+.2f}")
+    for index in range(len(recorded["class_logits"]) - 1):
+        blocked = recorded[f"blocked/{index}"]  # [B, Q, S]
+        free = int((~blocked.any(axis=-1)).sum())
+        print(
+            f"block {index}: {blocked.mean():.0%} of the pixels blocked, "
+            f"{free} of {blocked[..., 0].size} queries see everything"
+        )
+    losses = ", ".join(
+        f"{term} {recorded[f'loss/{term}'].sum():.3f}" for term in recorder.TERMS
+    )
+    print(f"losses: {losses}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
