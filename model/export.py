@@ -2,7 +2,7 @@
 
 import json
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import tensorflow as tf
@@ -38,12 +38,26 @@ class ImageTransform(Protocol):
         """uint8 [B, H, W, 3] -> the same."""
 
 
+class Network(Protocol):
+    """What `mask2former.Mask2Former` offers.
+
+    Attributes:
+        variables: of TensorFlow or of Keras.
+    """
+
+    variables: Sequence[object]
+
+    def __call__(
+        self, images: tf.Tensor, training: bool
+    ) -> dict[str, tuple[tf.Tensor, ...]]:
+        """float32 [B, H, W, 3] -> `class_logits`, `mask_logits`, the last is final."""
+
+
 class ServingModule(tf.Module):
     """Network, preprocessing and post-processing behind three signatures.
 
     Args:
-        network: float32 [B, H, W, 3] and `training` -> `class_logits` and
-            `mask_logits`, tuples whose last entries are the final prediction.
+        network: gives the logits of one batch.
         image_transform: the transform graph of the run that trained the network.
         categories: the classes, ascending by category id.
         max_detections: T, detections per image.
@@ -51,30 +65,31 @@ class ServingModule(tf.Module):
 
     def __init__(
         self,
-        network: Callable[..., dict[str, tuple[tf.Tensor, ...]]],
+        network: Network,
         image_transform: ImageTransform,
         categories: Sequence[categories_lib.Category],
         max_detections: int,
     ):
         super().__init__(name="serving")
-        self.network = network
+        # A Keras model as an attribute would export itself, with a signature of its
+        # own that is traced once more; its variables are all that is needed.
+        self._run_network = lambda images: network(images, training=False)
+        self._variables = [_tf_variable(each) for each in network.variables]
         self.image_transform = image_transform
         self.categories = tuple(categories)
         self.max_detections = max_detections
-        # A Keras model in a tf.Module exports its variables only when they are named.
-        self._variables = [_tf_variable(each) for each in _variables_of(network)]
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
     def detect_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Detects in JPEG or PNG files, string [B], of any sizes."""
         return self._detect(**self.image_transform.from_encoded(image_bytes))
 
-    @tf.function(input_signature=[tf.TensorSpec([None] * 3 + [3], tf.uint8, "images")])
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None] * 3 + [3], tf.uint8, "images")])
     def detect_pixels(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Detects in RGB images of one size, uint8 [B, H, W, 3]."""
         return self._detect(**self.image_transform.from_pixels(images))
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.string, "examples")])
     def detect_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Detects in serialized tf.Examples, string [B]."""
         spec = {features.IMAGE_ENCODED: tf.io.FixedLenFeature([], tf.string)}
@@ -82,7 +97,7 @@ class ServingModule(tf.Module):
         return self.detect_encoded(parsed[features.IMAGE_ENCODED])
 
     # Traced once: the three signatures share this graph.
-    @tf.function(
+    @tf.function(autograph=False,
         input_signature=[
             tf.TensorSpec([None, None, None, 3], tf.float32, "image"),
             tf.TensorSpec([None, 2], tf.int32, "content_size"),
@@ -92,7 +107,7 @@ class ServingModule(tf.Module):
     def _detect(
         self, image: tf.Tensor, content_size: tf.Tensor, original_size: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        predicted = self.network(image, training=False)
+        predicted = self._run_network(image)
         found = postprocess.detect(
             predicted["class_logits"][-1],
             predicted["mask_logits"][-1],
@@ -131,10 +146,6 @@ def save(module: ServingModule, path: pathlib.Path, info: dict[str, str]) -> Non
         },
         options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
     )
-
-
-def _variables_of(network: object) -> Sequence[object]:
-    return getattr(network, "variables", ())
 
 
 def _tf_variable(variable: object) -> object:

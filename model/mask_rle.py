@@ -121,27 +121,36 @@ def masks_from_runs(
     """
     height, width = tf.cast(height, tf.int64), tf.cast(width, tf.int64)
     num_runs = tf.cast(num_runs, tf.int64)
-    run_lengths = tf.cast(run_lengths, tf.int64)
-    num_pixels = height * width
-    num_objects = tf.size(num_runs, out_type=tf.int64)
+    num_objects, num_pixels = tf.size(num_runs, tf.int64), height * width
+    begins = _begins_of_inner_runs(tf.cast(run_lengths, tf.int64), num_runs, num_pixels)
+    marks = tf.scatter_nd(
+        begins[:, None],
+        tf.ones_like(begins, tf.uint8),  # counted modulo 256, which keeps the parity
+        [num_objects * num_pixels],
+    )
+    begun = tf.cumsum(tf.reshape(marks, [num_objects, num_pixels]), axis=1)
+    pixels = tf.bitwise.bitwise_and(begun, tf.constant(1, tf.uint8))
+    columns = tf.reshape(pixels, [num_objects, width, height])  # [N, W, H]
+    return tf.transpose(columns, [0, 2, 1])  # [N, H, W]
 
-    begins = tf.cumsum(run_lengths, exclusive=True)  # [R], px from object 0's first
+
+def _begins_of_inner_runs(
+    run_lengths: tf.Tensor, num_runs: tf.Tensor, num_pixels: tf.Tensor
+) -> tf.Tensor:
+    """Where runs begin, but for each object's first; int64 [<= R].
+
+    Counted in px from the first pixel of the first object.
+    """
+    begins = tf.cumsum(run_lengths, exclusive=True)  # [R]
     first_run = tf.cumsum(num_runs, exclusive=True)  # [N]
-    run_index = tf.range(tf.size(run_lengths, out_type=tf.int64))  # [R]
-    owner = tf.searchsorted(  # [R]
+    run_index = tf.range(tf.size(run_lengths, tf.int64))  # [R]
+    owner = tf.searchsorted(  # [R], counted from 1
         first_run, run_index, side="right", out_type=tf.int64
     )
     opens_object = tf.equal(run_index, tf.gather(first_run, owner - 1))  # [R]
-    inside = tf.logical_and(~opens_object, begins < owner * num_pixels)
-    marks = tf.scatter_nd(
-        tf.boolean_mask(begins, inside)[:, None],
-        tf.ones([tf.math.count_nonzero(inside)], tf.uint8),
-        [num_objects * num_pixels],
-    )
-    marks = tf.reshape(marks, [num_objects, num_pixels])
-    pixels = tf.bitwise.bitwise_and(tf.cumsum(marks, axis=1), tf.constant(1, tf.uint8))
-    columns = tf.reshape(pixels, [num_objects, width, height])  # [N, W, H]
-    return tf.transpose(columns, [0, 2, 1])  # [N, H, W]
+    # A last run of 0 would begin in the next object.
+    is_inside = begins < owner * num_pixels
+    return tf.boolean_mask(begins, tf.logical_and(~opens_object, is_inside))
 
 
 def _runs_from_polygons(

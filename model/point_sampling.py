@@ -57,11 +57,12 @@ def axis_corners(place: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, ...]:
     fraction = place - lower
     # Clipped as integers: a NaN then reaches the loss instead of failing the gather.
     index = tf.cast(lower, tf.int32)
-    lower_weight = tf.where((index >= 0) & (index < size), 1.0 - fraction, 0.0)
-    upper_weight = tf.where((index >= -1) & (index < size - 1), fraction, 0.0)
+    lower_inside = tf.cast((index >= 0) & (index < size), place.dtype)
+    upper_inside = tf.cast((index >= -1) & (index < size - 1), place.dtype)
     first = tf.clip_by_value(index, 0, size - 1)
     second = tf.clip_by_value(index + 1, 0, size - 1)
-    return lower_weight, upper_weight, first, second
+    weights = (1.0 - fraction) * lower_inside, fraction * upper_inside
+    return *weights, first, second
 
 
 def uncertain_points(logits: tf.Tensor, candidates: tf.Tensor, count: int) -> tf.Tensor:

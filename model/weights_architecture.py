@@ -10,6 +10,7 @@ from model import backbone, mask2former
 from pipeline import config, errors
 
 _LISTED = 20
+_LEVELS, _POINTS = 3, 4
 _DEPTHS = {
     ((2, 2, 2, 2), False): 18,
     ((3, 4, 6, 3), False): 34,
@@ -29,7 +30,9 @@ def backbone_of(weights: Mapping[str, np.ndarray], where: str) -> config.Backbon
     Raises:
         WeightsError: there is no such ResNet.
     """
-    blocks = tuple(_count(weights, rf"backbone/res{s}/block_(\d+)/") for s in range(2, 6))
+    blocks = tuple(
+        _count(weights, rf"backbone/res{s}/block_(\d+)/") for s in range(2, 6)
+    )
     bottleneck = "backbone/res2/block_0/conv_3/kernel" in weights
     depth = _DEPTHS.get((blocks, bottleneck))
     if depth is None:
@@ -42,12 +45,12 @@ def backbone_of(weights: Mapping[str, np.ndarray], where: str) -> config.Backbon
 
 
 def network_of(
-    weights: Mapping[str, np.ndarray], heads: int, where: str
+    weights: Mapping[str, np.ndarray], where: str
 ) -> tuple[config.ModelConfig, int]:
     """The whole network these weights belong to, and its number of classes.
 
-    Args:
-        heads: attention heads, which no shape tells.
+    No shape tells the number of heads. But both known implementations look at four
+    points in each of three levels, and use equally many heads everywhere.
 
     Raises:
         WeightsError: there is no such network.
@@ -56,14 +59,15 @@ def network_of(
     def axis(name: str, number: int) -> int:
         return _axis(weights, name, number, where)
 
-    attention = "pixel_decoder/encoder_0/attention/attention_weights/kernel"
+    samples = axis("pixel_decoder/encoder_0/attention/attention_weights/kernel", 1)
+    heads = samples // (_LEVELS * _POINTS)
     model_config = {
         "backbone": backbone_of(weights, where).model_dump(),
         "pixel_decoder": {
             "channels": axis("pixel_decoder/input_0/conv/kernel", 3),
             "num_encoder_layers": _count(weights, r"pixel_decoder/encoder_(\d+)/"),
             "num_heads": heads,
-            "num_points": max(axis(attention, 1) // (3 * heads), 1),
+            "num_points": _POINTS,
             "feedforward_channels": axis(
                 "pixel_decoder/encoder_0/feedforward_1/kernel", 1
             ),
@@ -167,9 +171,7 @@ def _count(weights: Mapping[str, np.ndarray], pattern: str) -> int:
     return len({match[1] for match in matches if match})
 
 
-def _axis(
-    weights: Mapping[str, np.ndarray], name: str, number: int, where: str
-) -> int:
+def _axis(weights: Mapping[str, np.ndarray], name: str, number: int, where: str) -> int:
     if name not in weights:
         raise errors.WeightsError(
             f"{where} holds another architecture: {name} is missing. {_SUPPORTED}"

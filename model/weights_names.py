@@ -21,7 +21,7 @@ class Mapped:
     Attributes:
         weights: float32 arrays by our name.
         unknown: names that no rule has, or whose array has another form.
-        dropped: names of weights that our network has no use for.
+        dropped: names of a classifier's weights, which our network has no use for.
     """
 
     weights: dict[str, np.ndarray]
@@ -33,7 +33,9 @@ def translate(weights: Mapping[str, np.ndarray], source: str) -> Mapped:
     """Applies the rules of a source: a key of `weights_rules.RULES`."""
     mapped, unknown, dropped = {}, [], []
     for name, value in weights.items():
-        if any(re.fullmatch(pattern, name) for pattern in _DROPPED):
+        if any(re.fullmatch(pattern, name) for pattern in _NO_WEIGHTS):
+            continue
+        if any(re.fullmatch(pattern, name) for pattern in _CLASSIFIERS):
             dropped.append(name)
             continue
         layer, _, part = name.rpartition(".")
@@ -48,6 +50,8 @@ def translate(weights: Mapping[str, np.ndarray], source: str) -> Mapped:
             unknown.append(name)
             continue
         for suffix, changed in zip(change.suffixes, values, strict=True):
+            if found[0] + suffix in mapped:  # an old and a new name of one weight
+                unknown.append(name)
             mapped[found[0] + suffix] = np.ascontiguousarray(changed)
     return Mapped(mapped, unknown, dropped)
 
@@ -119,10 +123,9 @@ _KINDS: dict[str, dict[str, _Change]] = {
         ),
     },
 }
-_DROPPED = (
+_NO_WEIGHTS = (
     r".*\.num_batches_tracked",  # counts training steps
     r"criterion\.empty_weight",  # the class weights of the loss: a setting here
     r"pixel_(mean|std)",
-    r"(backbone\.)?fc\.(weight|bias)",  # ImageNet's classes
-    r"classifier\.\d\.(weight|bias)",
 )
+_CLASSIFIERS = (r"fc\.(weight|bias)", r"classifier\.\d\.(weight|bias)")

@@ -70,6 +70,7 @@ class BarReporter:
             rich.progress.TextColumn("{task.fields[note]}"),
             console=console,
             transient=True,
+            disable=not console.is_terminal,
         )
         self._open = 0
 

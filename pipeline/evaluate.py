@@ -45,9 +45,10 @@ class FolderEvaluation:
 
     def __rich__(self) -> rich.console.Group:
         metrics = self.metrics
+        model, data = (rich.markup.escape(str(p)) for p in (self.model, self.data))
         head = (
-            f"model     {rich.markup.escape(str(self.model))}\n"
-            f"data      {rich.markup.escape(str(self.data))}: {metrics.num_images} images, "
+            f"model     {model}\n"
+            f"data      {data}: {metrics.num_images} images, "
             f"{metrics.num_objects} objects, {metrics.num_detections} detections"
         )
         overall = rich.table.Table("metric", "value")

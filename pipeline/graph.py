@@ -6,8 +6,8 @@ import pathlib
 from importlib import resources
 
 import tensorflow_data_validation as tfdv
-import tensorflow_model_analysis as tfma
 from google.protobuf import json_format
+from tensorflow_model_analysis.proto import config_pb2
 from tfx import components as stock
 from tfx import types
 from tfx.components.schema_gen.import_schema_gen import (
@@ -188,32 +188,34 @@ def _trainer(
     )
 
 
-def eval_config(evaluate: config.EvaluateConfig) -> tfma.EvalConfig:
-    """The thresholds as TensorFlow Model Analysis writes them."""
-    overall = tfma.MetricThreshold(
-        value_threshold=tfma.GenericValueThreshold(
+def eval_config(evaluate: config.EvaluateConfig) -> config_pb2.EvalConfig:
+    """The thresholds as TensorFlow Model Analysis writes them (`tfma.EvalConfig`)."""
+    overall = config_pb2.MetricThreshold(
+        value_threshold=config_pb2.GenericValueThreshold(
             lower_bound={"value": evaluate.min_mask_ap}
         ),
-        change_threshold=tfma.GenericChangeThreshold(
-            direction=tfma.MetricDirection.HIGHER_IS_BETTER,
+        change_threshold=config_pb2.GenericChangeThreshold(
+            direction=config_pb2.MetricDirection.HIGHER_IS_BETTER,
             absolute={"value": evaluate.min_mask_ap_change},
         ),
     )
     per_class = [
-        tfma.PerSliceMetricThreshold(
-            slicing_specs=[tfma.SlicingSpec(feature_values={"class": name})],
-            threshold=tfma.MetricThreshold(
-                value_threshold=tfma.GenericValueThreshold(lower_bound={"value": floor})
+        config_pb2.PerSliceMetricThreshold(
+            slicing_specs=[config_pb2.SlicingSpec(feature_values={"class": name})],
+            threshold=config_pb2.MetricThreshold(
+                value_threshold=config_pb2.GenericValueThreshold(
+                    lower_bound={"value": floor}
+                )
             ),
         )
         for name, floor in sorted(evaluate.min_class_ap.items())
     ]
-    metric = tfma.MetricConfig(
+    metric = config_pb2.MetricConfig(
         class_name="MaskAP", threshold=overall, per_slice_thresholds=per_class
     )
-    return tfma.EvalConfig(
-        model_specs=[tfma.ModelSpec(name="candidate")],
-        metrics_specs=[tfma.MetricsSpec(metrics=[metric])],
+    return config_pb2.EvalConfig(
+        model_specs=[config_pb2.ModelSpec(name="candidate")],
+        metrics_specs=[config_pb2.MetricsSpec(metrics=[metric])],
     )
 
 

@@ -111,8 +111,10 @@ def _expand(paths: Iterable[pathlib.Path]) -> tuple[list[pathlib.Path], list[str
             files.append(path)
         else:
             useless.append(f"{path}: no such file")
-    once = {file.resolve(): file for file in reversed(files)}
-    return list(reversed(once.values())), useless
+    once: dict[pathlib.Path, pathlib.Path] = {}
+    for file in files:
+        once.setdefault(file.resolve(), file)
+    return list(once.values()), useless
 
 
 def _make_folder(out_dir: pathlib.Path) -> None:
@@ -132,12 +134,13 @@ def _name_pictures(
     files: Sequence[pathlib.Path], out_dir: pathlib.Path
 ) -> dict[pathlib.Path, pathlib.Path]:
     """A name of its own for each picture, never that of an input."""
-    inputs = {file.resolve() for file in files}
-    taken = set()
+    # In lower case, because not every file system tells the cases apart.
+    home = out_dir.resolve()
+    taken = {f.name.lower() for f in files if f.resolve().parent == home}
     targets = {}
     for file in files:
         number, target = 1, out_dir / f"{file.stem}.png"
-        while target.name.lower() in taken or target.resolve() in inputs:
+        while target.name.lower() in taken:
             number += 1
             target = out_dir / f"{file.stem}-{number}.png"
         taken.add(target.name.lower())

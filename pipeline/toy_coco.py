@@ -61,13 +61,7 @@ def generate(
     partial = folder.parent / f".{folder.name}.partial"
     try:
         shutil.rmtree(partial, ignore_errors=True)
-        (partial / "annotations").mkdir(parents=True)
-        with progress.track("Drawing the toy dataset", num_train + num_eval) as bar:
-            _write_split(partial, "train", range(num_train), seed, size, bar)
-            ids = range(num_train, num_train + num_eval)
-            _write_split(partial, "val", ids, seed, size, bar)
-        marker = {"parameters": parameters, "annotations": _digests(partial)}
-        (partial / _MARKER).write_text(json.dumps(marker), encoding="utf-8")
+        _write(partial, parameters)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
     except OSError as error:
@@ -108,30 +102,34 @@ def _digests(folder: pathlib.Path) -> dict[str, str]:
     }
 
 
+def _write(folder: pathlib.Path, parameters: dict[str, int]) -> None:
+    (folder / "annotations").mkdir(parents=True)
+    num_train, num_eval = parameters["num_train"], parameters["num_eval"]
+    splits = {
+        "train": range(num_train),
+        "val": range(num_train, num_train + num_eval),
+    }
+    with progress.track("Drawing the toy dataset", num_train + num_eval) as bar:
+        for split, indices in splits.items():
+            _write_split(folder, split, indices, parameters, bar)
+    marker = {"parameters": parameters, "annotations": _digests(folder)}
+    (folder / _MARKER).write_text(json.dumps(marker), encoding="utf-8")
+
+
 def _write_split(
     folder: pathlib.Path,
     split: str,
     indices: range,
-    seed: int,
-    size: int,
+    parameters: dict[str, int],
     bar: progress.Task,
 ) -> None:
     (folder / split).mkdir()
     images: list[dict] = []
     annotations: list[dict] = []
     for position, index in enumerate(indices):
-        rng = np.random.default_rng([seed, index])
-        height, width = _image_size(rng, size)
-        with_bar = _is_special(position, _BAR)  # draws two objects by itself
-        num_objects = int(rng.integers(0, 5) if with_bar else rng.integers(1, 7))
-        pixels, things = toy_shapes.draw_scene(
-            rng,
-            height,
-            width,
-            num_objects=0 if _is_special(position, _EMPTY) else num_objects,
-            with_crowd=_is_special(position, _CROWD),
-            with_bar=with_bar,
-        )
+        rng = np.random.default_rng([parameters["seed"], index])
+        pixels, things = _draw(rng, position, parameters["size"])
+        height, width = pixels.shape[:2]
         file_name = _save_image(folder / split, index, position, pixels)
         images.append(
             {"id": index + 1, "file_name": file_name, "height": height, "width": width}
@@ -150,6 +148,22 @@ def _write_split(
     }
     path = folder / "annotations" / f"instances_{split}.json"
     path.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
+
+
+def _draw(
+    rng: np.random.Generator, position: int, size: int
+) -> tuple[np.ndarray, list[toy_shapes.Thing]]:
+    height, width = _image_size(rng, size)
+    with_bar = _is_special(position, _BAR)  # draws two objects by itself
+    num_objects = int(rng.integers(0, 5) if with_bar else rng.integers(1, 7))
+    return toy_shapes.draw_scene(
+        rng,
+        height,
+        width,
+        num_objects=0 if _is_special(position, _EMPTY) else num_objects,
+        with_crowd=_is_special(position, _CROWD),
+        with_bar=with_bar,
+    )
 
 
 def _image_size(rng: np.random.Generator, size: int) -> tuple[int, int]:

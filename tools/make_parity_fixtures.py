@@ -69,14 +69,15 @@ def main() -> int:
     parser.add_argument("--height", type=int, default=480)
     parser.add_argument("--width", type=int, default=480)
     parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=_SEED)
     arguments = parser.parse_args()
     if arguments.out:
         size = (arguments.batch, arguments.height, arguments.width)
-        _write(arguments.out, reference_model.Sizes(), size, small=False)
+        _write(arguments.out, reference_model.Sizes(), size, small=False, seed=arguments.seed)
         return 0
     torch.set_num_threads(1)
-    _write(_FIXTURES / "bottleneck", _SMALL, (2, 96, 64), small=True)
-    _write(_FIXTURES / "basic", _BASIC, (1, 64, 64), small=True, everything=False)
+    _write(_FIXTURES / "bottleneck", _SMALL, (2, 96, 64), small=True, seed=arguments.seed)
+    _write(_FIXTURES / "basic", _BASIC, (1, 64, 64), small=True, seed=arguments.seed, everything=False)
     return 0
 
 
@@ -85,12 +86,13 @@ def _write(
     sizes: reference_model.Sizes,
     image_size: tuple[int, int, int],
     small: bool,
+    seed: int,
     everything: bool = True,
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    model = reference_model.build(sizes, _SEED)
-    images, masks, classes = reference_model.draw_images(*image_size, seed=_SEED + 1)
-    recorded = recorder.record(model, images, masks, classes, seed=_SEED + 2)
+    model = reference_model.build(sizes, seed)
+    images, masks, classes = reference_model.draw_images(*image_size, seed=seed + 1)
+    recorded = recorder.record(model, images, masks, classes, seed=seed + 2)
     model.config.to_json_file(folder / "config.json")
     state = model.state_dict()
     # Exact: the weights were rounded to float16 values when they were drawn.

@@ -123,15 +123,28 @@ def _file_of(layout: layouts.Layout, source: layouts.SplitSource) -> str:
 def _check_ids(
     file: str, content: coco_json.CocoInstances, log: problems.ProblemLog
 ) -> None:
-    for what, ids in (
-        ("image", [image.id for image in content.images]),
-        ("annotation", [annotation.id for annotation in content.annotations]),
-        ("category", [category.id for category in content.categories]),
+    for what, rows in (
+        ("image", content.images),
+        ("annotation", content.annotations),
+        ("category", content.categories),
     ):
-        for repeated, count in collections.Counter(ids).items():
+        for repeated, count in collections.Counter(row.id for row in rows).items():
             if count > 1:
                 message = f"{what} id {repeated} is used {count} times; make it unique"
                 log.add(problems.Problem("duplicate_id", file, message, "stopped"))
+    _check_references(file, content, log)
+    for image in content.images:
+        if leaves_its_folder(image.file_name):
+            message = (
+                f"file_name {image.file_name!r} is absolute or climbs out of the data "
+                "folder; write it relative to the image folder"
+            )
+            log.add(problems.Problem("unsafe_path", file, message, "stopped", image.id))
+
+
+def _check_references(
+    file: str, content: coco_json.CocoInstances, log: problems.ProblemLog
+) -> None:
     image_ids = {image.id for image in content.images}
     category_ids = {category.id for category in content.categories}
     for annotation in content.annotations:
@@ -144,22 +157,10 @@ def _check_ids(
                     f"{what} {wanted} is not one of {_few(sorted(known))}; add it or "
                     "drop the annotation"
                 )
+                where = {"annotation_id": annotation.id}
                 log.add(
-                    problems.Problem(
-                        "dangling_id",
-                        file,
-                        message,
-                        "stopped",
-                        annotation_id=annotation.id,
-                    )
+                    problems.Problem("dangling_id", file, message, "stopped", **where)
                 )
-    for image in content.images:
-        if leaves_its_folder(image.file_name):
-            message = (
-                f"file_name {image.file_name!r} is absolute or climbs out of the data "
-                "folder; write it relative to the image folder"
-            )
-            log.add(problems.Problem("unsafe_path", file, message, "stopped", image.id))
 
 
 def leaves_its_folder(file_name: str) -> bool:

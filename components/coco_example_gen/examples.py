@@ -113,11 +113,22 @@ def build(
     Returns:
         Equal bytes for equal arguments.
     """
-    digest = hashlib.sha256(picture.encoded).hexdigest()
-    boxes = np.array([d.box_xywh_px for d in drawn], np.float64).reshape(-1, 4)
-    x, y, width, height = boxes.T
-    runs = [d.run_lengths for d in drawn]
     feature = {
+        **_image_features(image, picture, file_name),
+        **_object_features(image, drawn),
+    }
+    # Empty lists would count as values of 0 in the statistics of a split without any
+    # object; a missing feature does not.
+    kept = {key: f for key, f in feature.items() if f.ByteSize() > _EMPTY_LIST_BYTES}
+    example = tf.train.Example(features=tf.train.Features(feature=kept))
+    return example.SerializeToString(deterministic=True)
+
+
+def _image_features(
+    image: annotations.PlannedImage, picture: pictures.Picture, file_name: str
+) -> dict[str, tf.train.Feature]:
+    digest = hashlib.sha256(picture.encoded).hexdigest()
+    return {
         features.IMAGE_ENCODED: _bytes([picture.encoded]),
         features.IMAGE_FORMAT: _bytes([picture.image_format.encode()]),
         features.IMAGE_FILENAME: _bytes([file_name.encode("utf-8", "replace")]),
@@ -125,25 +136,29 @@ def build(
         features.IMAGE_HEIGHT: _int64([image.height]),
         features.IMAGE_WIDTH: _int64([image.width]),
         features.IMAGE_SHA256: _bytes([digest.encode()]),
-        features.ANNOTATION_ID: _int64([d.planned.annotation_id for d in drawn]),
-        features.CATEGORY_ID: _int64([d.planned.category_id for d in drawn]),
-        features.CATEGORY_NAME: _bytes(
-            [d.planned.category_name.encode() for d in drawn]
-        ),
+    }
+
+
+def _object_features(
+    image: annotations.PlannedImage, drawn: list[DrawnObject]
+) -> dict[str, tf.train.Feature]:
+    planned = [d.planned for d in drawn]
+    runs = [d.run_lengths for d in drawn]
+    boxes = np.array([d.box_xywh_px for d in drawn], np.float64).reshape(-1, 4)
+    x, y, width, height = boxes.T
+    return {
+        features.ANNOTATION_ID: _int64([p.annotation_id for p in planned]),
+        features.CATEGORY_ID: _int64([p.category_id for p in planned]),
+        features.CATEGORY_NAME: _bytes([p.category_name.encode() for p in planned]),
         features.BOX_XMIN: _float(x / image.width),
         features.BOX_XMAX: _float((x + width) / image.width),
         features.BOX_YMIN: _float(y / image.height),
         features.BOX_YMAX: _float((y + height) / image.height),
         features.AREA: _float([d.area for d in drawn]),
-        features.IS_CROWD: _int64([d.planned.is_crowd for d in drawn]),
+        features.IS_CROWD: _int64([p.is_crowd for p in planned]),
         features.NUM_RUNS: _int64([r.size for r in runs]),
         features.RUN_LENGTHS: _int64(np.concatenate([np.zeros(0, np.int64), *runs])),
     }
-    # Empty lists would count as values of 0 in the statistics of a split without any
-    # object; a missing feature does not.
-    kept = {key: f for key, f in feature.items() if f.ByteSize() > _EMPTY_LIST_BYTES}
-    example = tf.train.Example(features=tf.train.Features(feature=kept))
-    return example.SerializeToString(deterministic=True)
 
 
 def _bytes(values: list[bytes]) -> tf.train.Feature:

@@ -29,12 +29,13 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         ingestion_report = artifact_utils.get_single_instance(output_dict["report"])
         layout = layouts.detect(_root(exec_properties), exec_properties["layout"])
         log = problems.ProblemLog()
-        splits = annotations.read_splits(
-            layout,
-            exec_properties["eval_fraction"],
-            exec_properties["split_seed"],
-            log,
-        )
+        with progress.track("Reading annotations"):
+            splits = annotations.read_splits(
+                layout,
+                exec_properties["eval_fraction"],
+                exec_properties["split_seed"],
+                log,
+            )
         examples.split_names = artifact_utils.encode_split_names(annotations.SPLITS)
         record_folders = {
             name: artifact_utils.get_split_uri([examples], name)

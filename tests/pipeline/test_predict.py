@@ -42,7 +42,7 @@ def test_writes_a_picture_and_coco_results(exported, picture, colour_model, tmp_
 def test_detections_below_the_minimum_are_left_out(exported, picture, tmp_path):
     picture.save(tmp_path / "photo.png")
     predict.predict_files(exported, [tmp_path / "photo.png"], tmp_path, 0.0)
-    assert len(results_of(tmp_path)) == 5  # everything the model answers with
+    assert len(results_of(tmp_path)) > 2  # unlikely classes of both objects too
     predict.predict_files(exported, [tmp_path / "photo.png"], tmp_path, 0.999)
     assert len(results_of(tmp_path)) == 0
 
@@ -151,7 +151,7 @@ def test_masks_are_tinted_and_the_rest_is_left_alone(exported, picture, tmp_path
     drawn = np.asarray(Image.open(tmp_path / "out" / "photo.png")).astype(int)
     assert drawn.shape == (640, 640, 3)  # 20 times larger, so that labels are legible
     colours = drawing.class_colours([3, 7, 22])
-    tinted = drawn[240 + 60, 600]  # in the red stripe, away from outline and label
+    tinted = drawn[240, 600]  # in the red stripe, away from outline and label
     expected = 0.55 * np.array([230, 20, 20]) + 0.45 * np.array(colours[3])
     np.testing.assert_allclose(tinted, expected, atol=4)
     assert drawn[620, 600].tolist() == [0, 0, 0]
