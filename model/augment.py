@@ -1,14 +1,13 @@
 """Large-scale jitter (Ghiasi et al. 2020): flip, scale and a fixed square crop."""
 
-import dataclasses
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from pipeline import config
 
 
-@dataclasses.dataclass(frozen=True)
-class Geometry:
+class Geometry(NamedTuple):
     """Where the crop lies in a flipped and scaled image.
 
     Attributes:

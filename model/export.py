@@ -79,17 +79,27 @@ class ServingModule(tf.Module):
         self.categories = tuple(categories)
         self.max_detections = max_detections
 
-    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
+    # Autograph is off below: nothing here branches on tensors in Python, and converting
+    # the code would double the time that tracing takes.
+    @tf.function(
+        autograph=False,
+        input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")],
+    )
     def detect_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Detects in JPEG or PNG files, string [B], of any sizes."""
         return self._detect(**self.image_transform.from_encoded(image_bytes))
 
-    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None] * 3 + [3], tf.uint8, "images")])
+    @tf.function(
+        autograph=False,
+        input_signature=[tf.TensorSpec([None] * 3 + [3], tf.uint8, "images")],
+    )
     def detect_pixels(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Detects in RGB images of one size, uint8 [B, H, W, 3]."""
         return self._detect(**self.image_transform.from_pixels(images))
 
-    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.string, "examples")])
+    @tf.function(
+        autograph=False, input_signature=[tf.TensorSpec([None], tf.string, "examples")]
+    )
     def detect_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Detects in serialized tf.Examples, string [B]."""
         spec = {features.IMAGE_ENCODED: tf.io.FixedLenFeature([], tf.string)}
@@ -97,12 +107,13 @@ class ServingModule(tf.Module):
         return self.detect_encoded(parsed[features.IMAGE_ENCODED])
 
     # Traced once: the three signatures share this graph.
-    @tf.function(autograph=False,
+    @tf.function(
+        autograph=False,
         input_signature=[
             tf.TensorSpec([None, None, None, 3], tf.float32, "image"),
             tf.TensorSpec([None, 2], tf.int32, "content_size"),
             tf.TensorSpec([None, 2], tf.int32, "original_size"),
-        ]
+        ],
     )
     def _detect(
         self, image: tf.Tensor, content_size: tf.Tensor, original_size: tf.Tensor

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 from tfx.components.trainer import fn_args_utils
 
-from model import dataset, export, mask2former, preprocessing, trainer
+from model import dataset, export, mask2former, preprocessing, trainer, weights
 from pipeline import config
 
 
@@ -29,6 +29,8 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
     strategy = trainer.make_strategy(settings.train)
     with strategy.scope():
         network = mask2former.build(settings.model, len(classes))
+        if settings.train.init_from:
+            weights.load_into(network, pathlib.Path(settings.train.init_from), classes)
     batches_from = functools.partial(
         dataset.train_dataset,
         sorted(f for pattern in fn_args.train_files for f in tf.io.gfile.glob(pattern)),

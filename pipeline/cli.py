@@ -35,6 +35,13 @@ ModelOption = Annotated[
 ]
 DEFAULT_WORKSPACE = pathlib.Path("workspace")
 
+weights_app = typer.Typer(
+    help="Weights to start training from, made from other implementations' files.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+app.add_typer(weights_app, name="weights")
+
 
 def _version(wanted: bool) -> None:
     if wanted:
@@ -142,6 +149,46 @@ def lineage(
     from pipeline import commands
 
     _finish(commands.lineage, model, workspace)
+
+
+@weights_app.command()
+def convert(
+    source: Annotated[
+        pathlib.Path,
+        typer.Argument(
+            metavar="SRC",
+            help="Detectron2 .pkl, Hugging Face or torchvision/timm .safetensors, "
+            "PyTorch .pth, Keras applications .h5.",
+        ),
+    ],
+    out: Annotated[
+        pathlib.Path,
+        typer.Argument(
+            metavar="OUT", help="File ending in .safetensors, for train.init_from."
+        ),
+    ],
+    categories: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            help="COCO JSON with the categories the checkpoint was trained on, so "
+            "that classes of the same name keep their weights."
+        ),
+    ] = None,
+    torch_python: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PYTHON", help="A Python that has PyTorch, to read a .pth."
+        ),
+    ] = None,
+) -> None:
+    """Convert a Mask2Former or a ResNet to start training from.
+
+    No file is executed: pickles are read as data. The Mask2Former authors' published
+    weights are licensed CC BY-NC 4.0, not for commercial use; none are shipped here.
+    """
+    from pipeline import commands
+
+    _finish(commands.convert_weights, source, out, categories, torch_python)
 
 
 def _finish(command: Callable[..., int], *arguments: object) -> NoReturn:

@@ -83,6 +83,21 @@ def lineage(model: pathlib.Path | None, root: pathlib.Path) -> int:
     return 0
 
 
+def convert_weights(
+    source: pathlib.Path,
+    out: pathlib.Path,
+    categories_file: pathlib.Path | None,
+    torch_python: str | None,
+) -> int:
+    """Converts weights and says what they are."""
+    with _foreground() as terminal:
+        from pipeline import weights
+
+        made = weights.convert(source, out, categories_file, torch_python)
+        terminal.print(str(made), soft_wrap=True)
+    return 0
+
+
 def _require_folder(data: pathlib.Path) -> None:
     if not data.is_dir():
         what = "is a file" if data.exists() else "does not exist"

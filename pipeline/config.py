@@ -162,6 +162,8 @@ class TrainConfig(Section):
     """The recipe.
 
     Attributes:
+        init_from: a file that `m2f weights convert` wrote, to start from; None starts
+            from random weights.
         batch_size: images per optimizer step, over all replicas and micro-batches.
         micro_batches: the batch is computed in this many parts of equal size.
         schedule: `step` multiplies the rate by 0.1 at `milestones` (fractions of
@@ -169,6 +171,7 @@ class TrainConfig(Section):
         max_instances: instances per image kept for training, the rest is dropped.
     """
 
+    init_from: str | None = None
     steps: PositiveInt = 368_750
     batch_size: PositiveInt = 16
     micro_batches: PositiveInt = 1

@@ -5,7 +5,6 @@ import json
 import pathlib
 from importlib import resources
 
-import tensorflow_data_validation as tfdv
 from google.protobuf import json_format
 from tensorflow_model_analysis.proto import config_pb2
 from tfx import components as stock
@@ -22,8 +21,11 @@ from components.coco_evaluator import component as coco_evaluator
 from components.coco_example_gen import component as coco_example_gen
 from components.data_gate import component as data_gate
 from components.serving_validator import component as serving_validator
-from model import features
+from model import features, weights
 from pipeline import baseline, code_digest, config
+
+# After TFX, which puts a stand-in where this version looks for a part of tfx-bsl.
+import tensorflow_data_validation as tfdv  # isort: skip
 
 _BEAM_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
@@ -183,9 +185,25 @@ def _trainer(
         eval_args=trainer_pb2.EvalArgs(),
         custom_config={
             "config": settings.model_dump_json(include=sections),
-            "info": {"code_digest": code_digest.of_module("model.run_fn")},
+            "info": {
+                "code_digest": code_digest.of_module("model.run_fn"),
+                **_initial_weights(settings),
+            },
         },
     )
+
+
+def _initial_weights(settings: config.PipelineConfig) -> dict[str, str]:
+    """Digest of the weights training starts from: other content is no cache hit.
+
+    Raises:
+        WeightsError: they cannot be read, or do not fit the configured network.
+    """
+    if settings.train.init_from is None:
+        return {}
+    path = pathlib.Path(settings.train.init_from)
+    weights.check_fits(path, settings.model)
+    return {"initial_weights": weights.digest(path)}
 
 
 def eval_config(evaluate: config.EvaluateConfig) -> config_pb2.EvalConfig:

@@ -4,7 +4,7 @@ The network has one query a colour. A 4x4 block is inside a query's mask when it
 within 60 levels of the colour, and the query is of its colour's class when it has any
 block. Mask logits are 5 inside and -5 outside, so that bilinear resizing puts the edge
 exactly between blocks; it takes only the corner pixel off each corner.
-Loaded by the `conftest.py` files through its path.
+Tests reach it through the fixture `colour_model`.
 """
 
 import pathlib

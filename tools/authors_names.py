@@ -1,4 +1,4 @@
-"""A Hugging Face state dict under the names of the authors' Detectron2 checkpoints.
+"""A Hugging Face state dict under the names of Detectron2 and torchvision checkpoints.
 
 Written layer by layer from the two lists of names, not by the converter's rules, so
 that the converter is tested against something else than itself.
@@ -49,6 +49,20 @@ def rename(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         for name, value in renamed.items()
         if not name.endswith("num_batches_tracked")
     }
+
+
+def torchvision(name: str) -> str:
+    """Torchvision's name of a weight of Hugging Face's ResNet classifier."""
+    name = name.removeprefix("resnet.").replace("classifier.1.", "fc.")
+    name = name.replace("embedder.embedder.convolution", "conv1")
+    name = name.replace("embedder.embedder.normalization", "bn1")
+    for stage in range(4):
+        name = name.replace(f"encoder.stages.{stage}.layers", f"layer{stage + 1}")
+    for conv in range(3):
+        name = name.replace(f"layer.{conv}.convolution", f"conv{conv + 1}")
+        name = name.replace(f"layer.{conv}.normalization", f"bn{conv + 1}")
+    name = name.replace("shortcut.convolution", "downsample.0")
+    return name.replace("shortcut.normalization", "downsample.1")
 
 
 def _layers(state: dict[str, np.ndarray]) -> Iterator[tuple[str, str]]:

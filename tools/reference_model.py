@@ -40,15 +40,7 @@ def build(sizes: Sizes, seed: int) -> transformers.Mask2FormerForUniversalSegmen
     Weights are rounded to float16 values: half the bytes then hold them exactly.
     """
     transformers.logging.set_verbosity_error()
-    widths = [sizes.stem_width * 2**stage for stage in range(4)]
-    basic = sizes.depth in _BASIC_DEPTHS
-    backbone = transformers.ResNetConfig(
-        embedding_size=sizes.stem_width,
-        hidden_sizes=widths if basic else [4 * width for width in widths],
-        depths=_BLOCKS[sizes.depth],
-        layer_type="basic" if basic else "bottleneck",
-        out_features=["stage1", "stage2", "stage3", "stage4"],
-    )
+    backbone = _backbone_config(sizes.depth, sizes.stem_width)
     names = {index: f"thing {index}" for index in range(sizes.classes)}
     config = transformers.Mask2FormerConfig(
         backbone_config=backbone,
@@ -65,19 +57,44 @@ def build(sizes: Sizes, seed: int) -> transformers.Mask2FormerForUniversalSegmen
         train_num_points=sizes.loss_points,
     )
     model = transformers.Mask2FormerForUniversalSegmentation(config)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, module in model.named_modules():
-            _draw(name, module, generator)
-        for name, parameter in model.named_parameters(recurse=True):
-            if name.endswith("decoder.level_embed"):
-                parameter.copy_(_normal(parameter, 1.0, generator))
-        for tensor in model.model.state_dict().values():
-            if tensor.is_floating_point():
-                tensor.copy_(tensor.half().float())
-        for parameter in model.class_predictor.parameters():
-            parameter.copy_(parameter.half().float())
+    _draw_all(model, seed)
     return model.eval()
+
+
+def build_backbone(
+    depth: int, stem_width: int, seed: int
+) -> transformers.ResNetForImageClassification:
+    """Makes a classifier in inference mode, its weights drawn likewise."""
+    model = transformers.ResNetForImageClassification(
+        _backbone_config(depth, stem_width)
+    )
+    _draw_all(model, seed)
+    return model.eval()
+
+
+def _backbone_config(depth: int, stem_width: int) -> transformers.ResNetConfig:
+    widths = [stem_width * 2**stage for stage in range(4)]
+    basic = depth in _BASIC_DEPTHS
+    return transformers.ResNetConfig(
+        embedding_size=stem_width,
+        hidden_sizes=widths if basic else [4 * width for width in widths],
+        depths=_BLOCKS[depth],
+        layer_type="basic" if basic else "bottleneck",
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )
+
+
+@torch.no_grad()
+def _draw_all(model: nn.Module, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    for name, module in model.named_modules():
+        _draw(name, module, generator)
+    for name, parameter in model.named_parameters():
+        if name.endswith("decoder.level_embed"):
+            parameter.copy_(_normal(parameter, 1.0, generator))
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and name != "criterion.empty_weight":
+            tensor.copy_(tensor.half().float())
 
 
 def _draw(name: str, module: nn.Module, generator: torch.Generator) -> None:

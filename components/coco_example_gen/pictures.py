@@ -101,5 +101,5 @@ def _must_turn(
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16 bits; Pillow itself would clip, not scale
         pixels = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
-        return Image.fromarray(np.minimum(pixels,255).astype(np.uint8)).convert("RGB")
+        return Image.fromarray((pixels >> 8).astype(np.uint8)).convert("RGB")
     return image.convert("RGB")

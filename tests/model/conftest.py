@@ -94,3 +94,29 @@ def tiny_model_config():
             },
         }
     )
+
+
+@pytest.fixture(scope="session")
+def small_model_config():
+    """A network with more of everything than one, still fast."""
+    return config.ModelConfig.model_validate(
+        {
+            "backbone": {"depth": 18, "stem_width": 4, "norm": "group"},
+            "pixel_decoder": {
+                "channels": 16,
+                "num_encoder_layers": 1,
+                "num_heads": 2,
+                "num_points": 2,
+                "feedforward_channels": 16,
+                "norm_groups": 4,
+            },
+            "decoder": {
+                "channels": 16,
+                "num_queries": 4,
+                "num_layers": 2,
+                "num_heads": 2,
+                "feedforward_channels": 16,
+                "mask_channels": 16,
+            },
+        }
+    )

@@ -5,32 +5,10 @@ import tensorflow as tf
 from model import mask2former
 from pipeline import config
 
-_SMALL = config.ModelConfig.model_validate(
-    {
-        "backbone": {"depth": 18, "stem_width": 4, "norm": "group"},
-        "pixel_decoder": {
-            "channels": 16,
-            "num_encoder_layers": 1,
-            "num_heads": 2,
-            "num_points": 2,
-            "feedforward_channels": 16,
-            "norm_groups": 4,
-        },
-        "decoder": {
-            "channels": 16,
-            "num_queries": 4,
-            "num_layers": 2,
-            "num_heads": 2,
-            "feedforward_channels": 16,
-            "mask_channels": 16,
-        },
-    }
-)
-
 
 @pytest.fixture(scope="module")
-def model():
-    return mask2former.build(_SMALL, 3)
+def model(small_model_config):
+    return mask2former.build(small_model_config, 3)
 
 
 def _images(batch=2, height=64, width=96):
@@ -78,7 +56,11 @@ def test_images_of_a_batch_do_not_influence_each_other(model):
     )
 
 
-def test_every_weight_gets_a_gradient(model):
+def test_every_weight_gets_a_gradient(small_model_config):
+    model = mask2former.build(small_model_config, 3)
+    # At its start the encoder samples in the same places whatever it is asked.
+    for number, weight in enumerate(model.trainable_variables):
+        weight.assign_add(0.1 * tf.random.stateless_normal(weight.shape, [number, 0]))
     with tf.GradientTape() as tape:
         outputs = model(_images(), training=True)
         loss = tf.add_n(
@@ -95,16 +77,13 @@ def test_every_weight_gets_a_gradient(model):
         # A key bias adds the same to all scores of a query: no gradient but rounding.
         if weight.path.endswith("key/bias"):
             continue
-        largest = tf.reduce_max(tf.abs(gradient), axis=-1)
-        if weight.path.endswith("decoder/level_embedding"):
-            largest = largest[:2]  # two blocks see two of the three levels
-        assert float(tf.reduce_max(largest)) > 0, weight.path
+        assert float(tf.reduce_max(tf.abs(gradient))) > 0, weight.path
 
 
-def test_saved_weights_give_the_same_predictions(model, tmp_path):
+def test_saved_weights_give_the_same_predictions(model, small_model_config, tmp_path):
     path = tmp_path / "model.weights.h5"
     model.save_weights(path)
-    twin = mask2former.build(_SMALL, 3, seed=7)
+    twin = mask2former.build(small_model_config, 3, seed=7)
     images = _images(1)
     expected = model(images)["mask_logits"][-1]
     assert not np.allclose(twin(images)["mask_logits"][-1], expected)
@@ -112,16 +91,16 @@ def test_saved_weights_give_the_same_predictions(model, tmp_path):
     np.testing.assert_allclose(twin(images)["mask_logits"][-1], expected, atol=1e-5)
 
 
-def test_the_seed_decides_the_initial_weights():
-    first, again = (mask2former.build(_SMALL, 3, seed=1) for _ in range(2))
+def test_the_seed_decides_the_initial_weights(small_model_config):
+    first, again = (mask2former.build(small_model_config, 3, seed=1) for _ in range(2))
     for one, other in zip(first.variables, again.variables, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_mixed_bfloat16_is_close_to_float32(model, tmp_path):
+def test_mixed_bfloat16_is_close_to_float32(model, small_model_config, tmp_path):
     path = tmp_path / "model.weights.h5"
     model.save_weights(path)
-    twin = mask2former.build(_SMALL, 3, precision="mixed_bfloat16")
+    twin = mask2former.build(small_model_config, 3, precision="mixed_bfloat16")
     twin.load_weights(path)
     assert all(weight.dtype == "float32" for weight in twin.variables)
     images = _images(1)

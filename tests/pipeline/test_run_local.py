@@ -131,20 +131,6 @@ def test_a_worse_model_is_neither_blessed_nor_pushed_and_the_reason_is_kept(
     assert [str(version) for version in versions] == [first[1].pushed_to]
 
 
-def test_changing_one_annotation_ingests_and_trains_again(first, data, space, tmp_path):
-    changed = tmp_path / "coco"
-    shutil.copytree(data, changed)
-    states, _ = run(changed, space)
-    assert states["CocoExampleGen"] == "ran"  # another folder
-    path = changed / "annotations" / "instances_train.json"
-    content = json.loads(path.read_text())
-    content["annotations"][0]["category_id"] = 22
-    path.write_text(json.dumps(content))
-    states, _ = run(changed, space)
-    assert states["CocoExampleGen"] == "ran"
-    assert states["Trainer"] == "ran"
-
-
 def test_a_broken_image_stops_at_the_gate_with_a_table(first, data, space, tmp_path):
     broken = tmp_path / "coco"
     shutil.copytree(data, broken)
@@ -155,9 +141,33 @@ def test_a_broken_image_stops_at_the_gate_with_a_table(first, data, space, tmp_p
     message = str(caught.value)
     assert victim.name in message
     assert "data.max_problems.broken_image" in message
-    states, _ = run(broken, space, "data.max_problems={broken_image: 1}")
-    assert states["CocoExampleGen"] == "cached"
-    assert states["Pusher"] == "ran"
+    allowed = config_file.load(
+        "demo.yaml", (*TINY, "data.max_problems={broken_image: 1}")
+    )
+    seen = StopAfter("DataGate")
+    with pytest.raises(StopAfter.Reached):
+        run_local.run(allowed, broken, space, seen)
+    assert seen.states["CocoExampleGen"] == "cached"
+    assert seen.states["DataGate"] == "ran"
+
+
+class StopAfter:
+    """An observer that ends the run once a node has finished."""
+
+    class Reached(Exception):
+        pass
+
+    def __init__(self, node_id):
+        self.node_id = node_id
+        self.states = {}
+
+    def started(self, node_id, position, total):
+        pass
+
+    def finished(self, node_id, state, seconds):
+        self.states[node_id] = state
+        if node_id == self.node_id:
+            raise self.Reached
 
 
 class InterruptAt:
@@ -175,19 +185,27 @@ class InterruptAt:
         pass
 
 
-@pytest.mark.parametrize("bar", ["Training"])
-def test_ctrl_c_leaves_nothing_that_the_next_run_would_trust(
-    first, data, space, bar, monkeypatch
+def test_a_changed_annotation_trains_again_and_ctrl_c_leaves_nothing_half_made(
+    first, data, space, monkeypatch
 ):
-    monkeypatch.setattr(progress, "_reporter", InterruptAt(bar))
+    path = data / "annotations" / "instances_train.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0]["category_id"] = 22
+    path.write_text(json.dumps(content))
+
+    monkeypatch.setattr(progress, "_reporter", InterruptAt("Training"))
     with pytest.raises(KeyboardInterrupt):
-        run(data, space, "train.seed=5")
+        run(data, space)
     running = metadata_store_pb2.Execution.RUNNING
     assert not [e for e in executions(space) if e.last_known_state == running]
-    failed = max(execution.id for execution in executions(space))
+    interrupted = max(execution.id for execution in executions(space))
     trainer = space.artifacts / "tiny" / "Trainer"
-    assert not list(trainer.glob(f"*/{failed}"))
+    assert not list(trainer.glob(f"*/{interrupted}"))
+
     monkeypatch.undo()
-    states, outcome = run(data, space, "train.seed=5")
+    states, outcome = run(data, space)
+    assert states["CocoExampleGen"] == "cached"  # done before Ctrl-C
     assert states["Trainer"] == "ran"
     assert outcome.blessed
+    assert outcome.pushed_to != first[1].pushed_to
+    assert "baseline" in outcome.reasons["CocoEvaluator"]

@@ -24,7 +24,9 @@ def answer(colour_model, signature="serving_default", requests=(0,)):
             "scores": output("float32", [3], [0.75, 0.0, 0.0]),
             "category_ids": output("int64", [3], [3, -1, -1]),
             "class_names": output("string", [3], ["red thing", "", ""]),
-            "boxes": output("float32", [3, 4], [[1.0, 2.0, 3.0, 4.0]] + [[0.0] * 4] * 2),
+            "boxes": output(
+                "float32", [3, 4], [[1.0, 2.0, 3.0, 4.0]] + [[0.0] * 4] * 2
+            ),
             "masks_rle": output("string", [3], [rle["counts"], "", ""]),
             "image_size": output("int32", [2], [8, 6]),
         },
@@ -72,7 +74,11 @@ def test_a_missing_output_is_named(colour_model):
         ("class_names", {"values": [["dog", "", ""]]}, "category 3 is named 'dog'"),
         ("image_size", {"values": [[8, 7]]}, "no run lengths of 8x7"),
         ("masks_rle", {"values": [["", "", ""]]}, "mask 0 is no run lengths"),
-        ("boxes", {"values": [[[0.0, 2.0, 3.0, 4.0]]]}, "box 0 is [0.0, 2.0, 3.0, 4.0]"),
+        (
+            "boxes",
+            {"values": [[[0.0, 2.0, 3.0, 4.0]]]},
+            "box 0 is [0.0, 2.0, 3.0, 4.0]",
+        ),
     ],
 )
 def test_every_breach_of_the_contract_is_told(colour_model, name, changes, told):
