@@ -1,0 +1,110 @@
+"""Ours beside Hugging Face's Mask2Former and the machine's limit, in one run.
+
+    python -m benchmarks.model --peer-python .venv-parity/bin/python
+
+Each figure comes from a fresh process; the two sides take turns, so that a busy moment
+of the machine strikes both. Writes benchmarks/RESULTS.md.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "RESULTS.md"
+CASES = (
+    ("forward", 480, 480, 1),
+    ("step", 480, 480, 2),
+    ("forward", 800, 800, 1),
+    ("step", 800, 800, 2),
+)
+ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def main() -> None:
+    """Measures every case and writes the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--peer-python", required=True)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--cases", type=int, default=len(CASES))
+    args = parser.parse_args()
+    limit = _measure(sys.executable, "measure_ours", "sgemm")["gflops"]
+    rows = []
+    for workload, height, width, batch in CASES[: args.cases]:
+        size = ["--height", height, "--width", width, "--batch", batch]
+        rounds = [
+            (
+                _measure(sys.executable, "measure_ours", workload, *size),
+                _measure(args.peer_python, "measure_peer", workload, *size),
+            )
+            for _ in range(args.rounds)
+        ]
+        flop = _measure(args.peer_python, "measure_peer", "flops", *size)["gflop"]
+        seconds = flop / limit if workload == "forward" else 3 * flop / limit
+        rows.append(_row(workload, height, width, batch, rounds, seconds))
+        print(rows[-1], flush=True)
+    RESULTS.write_text(_page(limit, rows), encoding="utf-8")
+
+
+def _measure(python: str, module: str, *arguments: object) -> dict[str, float]:
+    command = [python, "-m", f"benchmarks.{module}", *map(str, arguments)]
+    done = subprocess.run(
+        command, cwd=ROOT, env=ENVIRONMENT, check=True, stdout=subprocess.PIPE
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _row(workload, height, width, batch, rounds, limit_seconds) -> str:
+    """One line of the table: medians over the rounds."""
+
+    def middle(side: int, key: str) -> float:
+        return statistics.median(measured[side][key] for measured in rounds)
+
+    ours, peer = middle(0, "median"), middle(1, "median")
+    ours_peak, peer_peak = middle(0, "peak_mib"), middle(1, "peak_mib")
+    return (
+        f"| {workload} | {height}x{width} | {batch} | {ours:.2f} s | {peer:.2f} s | "
+        f"**{ours / peer:.2f}** | {limit_seconds / peer:.2f} | "
+        f"{ours_peak / 1024:.1f} / {peer_peak / 1024:.1f} GiB | "
+        f"**{ours_peak / peer_peak:.2f}** | {middle(0, 'tracing'):.0f} s |"
+    )
+
+
+def _page(limit: float, rows: list[str]) -> str:
+    return "\n".join(
+        [
+            "# Measured results",
+            "",
+            "Mask2Former, ResNet-50, published sizes, float32, random weights, 8 masks",
+            "an image. Written by `make benchmark`; times are medians, and only their",
+            "ratios mean something elsewhere.",
+            "",
+            f"Machine: {_processor()}, {os.cpu_count()} cores, {platform.system()}; a",
+            f"large float32 matrix product reaches {limit:.0f} GFLOP/s. The limit is",
+            "the model's arithmetic at that rate (a training step counted as three",
+            "forward passes), as a share of the peer's time.",
+            "",
+            "| work | image | batch | ours | Hugging Face | ratio | limit "
+            "| peak memory | ratio | tracing |",
+            "|---|---|---|---|---|---|---|---|---|---|",
+            *rows,
+            "",
+            "Peak memory is that of the whole process, libraries included.",
+            "",
+        ]
+    )
+
+
+def _processor() -> str:
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.processor()
+
+
+if __name__ == "__main__":
+    main()
