@@ -70,8 +70,9 @@ def _paint(
     size = (inside.width * factor, inside.height * factor)
     inside = inside.resize(size, Image.Resampling.BICUBIC)  # smooth edges
     inside = inside.point(lambda value: 255 if value >= 128 else 0)
-    outline_width = max(1, max(canvas.size) // 250)
-    core = inside.filter(ImageFilter.MinFilter(2 * outline_width + 1))
+    core = inside
+    for _ in range(max(1, max(canvas.size) // 250)):  # one pixel of outline each
+        core = core.filter(ImageFilter.MinFilter(3))
     outline = Image.fromarray(np.asarray(inside) & ~np.asarray(core))
     corner = (left * factor, top * factor)
     tint = inside.point(lambda value: int(value * _TINT))
