@@ -21,7 +21,9 @@ class Checkpoints:
         run_dir: pathlib.Path,
     ):
         self._optimizer = model_optimizer
-        checkpoint = tf.train.Checkpoint(model=model, optimizer=model_optimizer)
+        # By path: TensorFlow does not see layers that Keras keeps in lists.
+        weights = {variable.path: variable.value for variable in model.variables}
+        checkpoint = tf.train.Checkpoint(weights=weights, optimizer=model_optimizer)
         self._manager = tf.train.CheckpointManager(
             checkpoint, str(run_dir / _FOLDER), max_to_keep=_KEPT
         )

@@ -40,26 +40,17 @@ def train_dataset(
         PipelineError: the files hold no image to train on.
     """
     lookup = categories.class_index_lookup(classes)
-
-    def wanted(serialized: tf.Tensor) -> tf.Tensor:
-        example = features.parse_example(serialized)
-        return tf.reduce_any(_is_kept(example, lookup))
-
-    is_wanted = None if settings.keep_empty_images else wanted
     first_image = start_step * settings.batch_size
-    records = _shuffled_records(files, settings, seed, first_image, is_wanted)
+    records = _shuffled_records(files, settings, seed, first_image, lookup)
 
-    def load(index: tf.Tensor, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+    def load(index, serialized):
         image_seed = tf.cast(tf.stack([tf.constant(seed, tf.int64), index]), tf.int32)
         return load_example(serialized, lookup, settings, mean, std, image_seed)
 
     examples = records.enumerate(first_image).map(
-        load, num_parallel_calls=tf.data.AUTOTUNE
+        load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
     )
-    batches = _padded_batches(examples, settings)
-    options = tf.data.Options()
-    options.deterministic = True
-    return batches.with_options(options).prefetch(tf.data.AUTOTUNE)
+    return _padded_batches(examples, settings).prefetch(tf.data.AUTOTUNE)
 
 
 def load_example(
@@ -87,32 +78,34 @@ def load_example(
         example[features.IMAGE_ENCODED], channels=3, expand_animations=False
     )
     image = tf.ensure_shape(image, [None, None, 3])
-    size = tf.shape(image)[:2]
-    kept = _is_kept(example, lookup)  # [N]
+    masks, class_index = _instances(example, tf.shape(image)[:2], lookup)
+    geometry = augment.draw_geometry(tf.shape(image)[:2], seed, settings.augment)
+    crop_size = settings.augment.crop_size
+    masks = augment.crop_masks(masks, geometry, crop_size)
+    kept = tf.where(tf.reduce_any(masks > 0, axis=(1, 2)))[: settings.max_instances, 0]
+    masks, class_index = tf.gather(masks, kept), tf.gather(class_index, kept)
+    missing = [0, tf.maximum(1 - tf.shape(masks)[0], 0)]
+    padded = tf.pad(masks, [missing, [0, 0], [0, 0]])
+    return {
+        "images": augment.crop_image(image, geometry, crop_size, mean, std),
+        "masks": tf.ensure_shape(padded, [None, crop_size, crop_size]),
+        "class_index": tf.pad(class_index, [missing], constant_values=-1),
+        "num_instances": tf.shape(masks)[0],
+    }
+
+
+def _instances(
+    example: dict[str, tf.Tensor], size: tf.Tensor, lookup: tf.lookup.StaticHashTable
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Masks uint8 [N, H, W] and class indices int32 [N] of what is trained on."""
+    kept = _is_kept(example, lookup)
     num_runs = example[features.NUM_RUNS]
     runs = tf.boolean_mask(example[features.RUN_LENGTHS], tf.repeat(kept, num_runs))
     masks = mask_rle.masks_from_runs(
         runs, tf.boolean_mask(num_runs, kept), size[0], size[1]
     )
     class_index = lookup.lookup(tf.boolean_mask(example[features.CATEGORY_ID], kept))
-
-    geometry = augment.draw_geometry(size, seed, settings.augment)
-    crop_size = settings.augment.crop_size
-    masks = augment.crop_masks(masks, geometry, crop_size)
-    visible = tf.reduce_any(masks > 0, axis=(1, 2))
-    masks = tf.boolean_mask(masks, visible)[: settings.max_instances]
-    class_index = tf.boolean_mask(class_index, visible)[: settings.max_instances]
-    num_instances = tf.shape(masks)[0]
-    missing = [0, tf.maximum(1 - num_instances, 0)]
-    masks = tf.pad(masks, [missing, [0, 0], [0, 0]])
-    return {
-        "images": augment.crop_image(image, geometry, crop_size, mean, std),
-        "masks": tf.ensure_shape(masks, [None, crop_size, crop_size]),
-        "class_index": tf.pad(
-            tf.cast(class_index, tf.int32), [missing], constant_values=-1
-        ),
-        "num_instances": num_instances,
-    }
+    return masks, tf.cast(class_index, tf.int32)
 
 
 def _shuffled_records(
@@ -120,9 +113,15 @@ def _shuffled_records(
     settings: config.TrainConfig,
     seed: int,
     first_image: int,
-    is_wanted: Callable[[tf.Tensor], tf.Tensor] | None,
+    lookup: tf.lookup.StaticHashTable,
 ) -> tf.data.Dataset:
     """Serialized examples, epoch after epoch, from the given image on."""
+
+    def has_instances(serialized: tf.Tensor) -> tf.Tensor:
+        example = features.parse_example(serialized)
+        return tf.reduce_any(_is_kept(example, lookup))
+
+    is_wanted = None if settings.keep_empty_images else has_instances
 
     def epoch_records(epoch: tf.Tensor) -> tf.data.Dataset:
         epoch_seed = tf.stack([tf.constant(seed, tf.int64), epoch])

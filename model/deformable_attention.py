@@ -101,37 +101,35 @@ def sample_levels(
     Returns:
         float [B, T, heads, D].
     """
-    shape = tf.shape(values)
-    batch, count, heads = shape[0], shape[1], values.shape[2]
     points = tf.shape(x_px)[-1] // tf.shape(level_shapes)[0]
     starts = tf.cumsum(tf.reduce_prod(level_shapes, axis=1), exclusive=True)  # [L]
     height, width, start = (
         tf.repeat(vector, points)  # [L * P]
         for vector in (level_shapes[:, 0], level_shapes[:, 1], starts)
     )
-    left, right, x_first, x_second = point_sampling.axis_corners(x_px, width)
-    top, bottom, y_first, y_second = point_sampling.axis_corners(y_px, height)
-    top, bottom = top * weights, bottom * weights
+    index, near = point_sampling.corners(x_px, y_px, height, width)
+    index = tf.concat([start + corner for corner in index], axis=-1)
+    corner_weights = tf.concat([weights * weight for weight in near], axis=-1)
+    found = _gather_heads(values, index)  # [B, T, heads, 4 * L * P, D]
+    return tf.squeeze(corner_weights[..., tf.newaxis, :] @ found, axis=-2)
+
+
+def _gather_heads(values: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+    """Fetches tokens, each for its own image and head.
+
+    Args:
+        values: float [B, S, heads, D].
+        index: int32 [B, T, heads, samples], tokens 0..S.
+
+    Returns:
+        float [B, T, heads, samples, D].
+    """
+    shape = tf.shape(values)
+    batch, count, heads = shape[0], shape[1], values.shape[2]
     origin = tf.range(batch)[:, tf.newaxis] * count * heads + tf.range(heads)
     origin = origin[:, tf.newaxis, :, tf.newaxis]  # [B, 1, heads, 1]
-    first_row = (start + y_first * width) * heads + origin
-    second_row = (start + y_second * width) * heads + origin
-    x_first, x_second = x_first * heads, x_second * heads
-    index = tf.concat(
-        [
-            first_row + x_first,
-            first_row + x_second,
-            second_row + x_first,
-            second_row + x_second,
-        ],
-        axis=-1,
-    )  # [B, T, heads, 4 * L * P]
-    corner_weights = tf.concat(
-        [top * left, top * right, bottom * left, bottom * right], axis=-1
-    )
     flat = tf.reshape(values, [-1, values.shape[-1]])  # [B * S * heads, D]
-    found = tf.gather(flat, index)  # [B, T, heads, 4 * L * P, D]
-    return tf.squeeze(corner_weights[..., tf.newaxis, :] @ found, axis=-2)
+    return tf.gather(flat, index * heads + origin)
 
 
 def ring_offsets(num_heads: int, num_levels: int, num_points: int) -> np.ndarray:

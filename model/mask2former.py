@@ -61,12 +61,12 @@ class Mask2Former(keras.Model):
         self.backbone = backbone.ResNet.from_settings(
             model_config.backbone, name="backbone", dtype=precision
         )
-        self.pixel_decoder = pixel_decoder.PixelDecoder.from_settings(
+        self.pixel_decoder = pixel_decoder.PixelDecoder(
             model_config.pixel_decoder,
             model_config.decoder.mask_channels,
             name="pixel_decoder",
         )
-        self.decoder = transformer_decoder.TransformerDecoder.from_settings(
+        self.decoder = transformer_decoder.TransformerDecoder(
             model_config.decoder, num_classes, name="decoder", dtype=precision
         )
 

@@ -32,27 +32,33 @@ def costs(
     """
     shape = tf.shape(class_logits)
     batch, rows = shape[0], shape[1] * shape[2]
-    num_points = tf.shape(targets)[-1]
     probs = tf.reshape(tf.nn.softmax(class_logits), [batch, rows, -1])
     columns = tf.one_hot(class_index, class_logits.shape[-1])  # [B, N, K + 1]
-    class_cost = -tf.matmul(probs, columns, transpose_b=True)  # [B, L*Q, N]
-
-    logits = tf.reshape(mask_logits, [batch, rows, num_points])
-    count = tf.cast(num_points, tf.float32)
-    # -log sigmoid(x) = softplus(x) - x, so one product serves both kinds of pixel.
-    hits = tf.matmul(logits, targets, transpose_b=True)
-    mask_cost = (_sum(tf.nn.softplus(logits)) - hits) / count
-
-    mask_probs = tf.sigmoid(logits)
-    overlap = tf.matmul(mask_probs, targets, transpose_b=True)
-    total = _sum(mask_probs) + tf.reduce_sum(targets, axis=-1)[:, tf.newaxis]
-    dice_cost = 1.0 - (2.0 * overlap + 1.0) / (total + 1.0)
+    class_cost = -tf.matmul(probs, columns, transpose_b=True)  # [B, L * Q, N]
+    logits = tf.reshape(mask_logits, [batch, rows, -1])
     combined = (
         settings.class_weight * class_cost
-        + settings.mask_weight * mask_cost
-        + settings.dice_weight * dice_cost
+        + settings.mask_weight * _cross_entropy_cost(logits, targets)
+        + settings.dice_weight * _dice_cost(logits, targets)
     )
     return tf.reshape(combined, [batch, shape[1], shape[2], -1])
+
+
+def _cross_entropy_cost(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """[B, R, P] and [B, N, P] -> [B, R, N], mean over the points."""
+    # -log sigmoid(x) = softplus(x) - x, so one product serves both kinds of pixel.
+    hits = tf.matmul(logits, targets, transpose_b=True)
+    total = tf.reduce_sum(tf.nn.softplus(logits), axis=-1, keepdims=True)
+    return (total - hits) / tf.cast(tf.shape(targets)[-1], tf.float32)
+
+
+def _dice_cost(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """[B, R, P] and [B, N, P] -> [B, R, N]."""
+    probs = tf.sigmoid(logits)
+    overlap = tf.matmul(probs, targets, transpose_b=True)
+    total = tf.reduce_sum(probs, axis=-1, keepdims=True)
+    total += tf.reduce_sum(targets, axis=-1)[:, tf.newaxis]
+    return 1.0 - (2.0 * overlap + 1.0) / (total + 1.0)
 
 
 def assign(cost: tf.Tensor, num_instances: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -91,7 +97,3 @@ def solve(cost: np.ndarray, num_instances: np.ndarray) -> tuple[np.ndarray, np.i
             queries, instances = optimize.linear_sum_assignment(problem[level])
             query_index[image, level, instances] = queries
     return query_index, np.int32(num_bad)
-
-
-def _sum(values: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(values, axis=-1, keepdims=True)

@@ -31,18 +31,20 @@ class AdamW(tf.Module):
         super().__init__(name="adamw")
         self.settings = settings
         self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name="step")
-        self.paths = [variable.path for variable in variables]
-        self.weights = [variable.value for variable in variables]
-        self.first_moments = [_zeros_like(weight) for weight in self.weights]
-        self.second_moments = [_zeros_like(weight) for weight in self.weights]
+        self.first_moments = [_zeros_like(variable) for variable in variables]
+        self.second_moments = [_zeros_like(variable) for variable in variables]
 
     def apply(
-        self, gradients: Sequence[tf.Tensor], strategy: tf.distribute.Strategy
+        self,
+        gradients: Sequence[tf.Tensor],
+        variables: Sequence[keras.Variable],
+        strategy: tf.distribute.Strategy,
     ) -> tf.Tensor:
         """Clips the gradients by their global norm and makes one update.
 
         Args:
             gradients: float32, shapes of the variables, summed over replicas.
+            variables: those the optimizer was made for, in the same order.
 
         Returns:
             float32 [], norm of the gradients before clipping.
@@ -52,12 +54,12 @@ class AdamW(tf.Module):
         rate = learning_rate(self.step, self.settings)
         count = tf.cast(self.step + 1, tf.float32)
         powers = (tf.pow(_BETA_1, count), tf.pow(_BETA_2, count))
-        for index, (path, gradient) in enumerate(
-            zip(self.paths, gradients, strict=True)
+        for index, (variable, gradient) in enumerate(
+            zip(variables, gradients, strict=True)
         ):
-            multiplier, decay = group(path, self.settings)
+            multiplier, decay = group(variable.path, self.settings)
             strategy.extended.update(
-                self.weights[index],
+                variable.value,
                 _update,
                 args=(
                     self.first_moments[index],
@@ -118,5 +120,5 @@ def _update(weight, first, second, gradient, rate, decay, power_1, power_2) -> N
     )
 
 
-def _zeros_like(weight: tf.Variable) -> tf.Variable:
-    return tf.Variable(tf.zeros(weight.shape, weight.dtype), trainable=False)
+def _zeros_like(variable: keras.Variable) -> tf.Variable:
+    return tf.Variable(tf.zeros(variable.shape, variable.dtype), trainable=False)

@@ -32,30 +32,18 @@ class PixelDecoder(keras.layers.Layer):
 
     def __init__(
         self,
-        channels: int,
-        num_encoder_layers: int,
-        num_heads: int,
-        num_points: int,
-        feedforward_channels: int,
-        norm_groups: int,
+        settings: config.PixelDecoderConfig | dict[str, int],
         mask_channels: int,
         **kwargs,
     ):
         super().__init__(**{**kwargs, "dtype": "float32"})
-        self.settings = {
-            "channels": channels,
-            "num_encoder_layers": num_encoder_layers,
-            "num_heads": num_heads,
-            "num_points": num_points,
-            "feedforward_channels": feedforward_channels,
-            "norm_groups": norm_groups,
-            "mask_channels": mask_channels,
-        }
-        self.channels = channels
+        settings = config.PixelDecoderConfig.model_validate(settings)
+        self.settings = settings
+        self.channels, groups = settings.channels, settings.norm_groups
         self.inputs = [
             _NormedConvolution(
-                channels,
-                norm_groups,
+                self.channels,
+                groups,
                 use_bias=True,
                 kernel_initializer=initializers.xavier(),
                 name=f"input_{level}",
@@ -63,13 +51,11 @@ class PixelDecoder(keras.layers.Layer):
             for level in range(NUM_LEVELS)
         ]
         self.encoder_layers = [
-            EncoderLayer(
-                num_heads, num_points, feedforward_channels, name=f"encoder_{index}"
-            )
-            for index in range(num_encoder_layers)
+            EncoderLayer(settings, name=f"encoder_{index}")
+            for index in range(settings.num_encoder_layers)
         ]
-        self.lateral = _NormedConvolution(channels, norm_groups, name="lateral")
-        self.fpn = _NormedConvolution(channels, norm_groups, 3, name="output")
+        self.lateral = _NormedConvolution(self.channels, groups, name="lateral")
+        self.fpn = _NormedConvolution(self.channels, groups, 3, name="output")
         self.mask_features = convolution.Convolution(
             mask_channels,
             1,
@@ -77,13 +63,6 @@ class PixelDecoder(keras.layers.Layer):
             kernel_initializer=initializers.c2_xavier(),
             name="mask_features",
         )
-
-    @classmethod
-    def from_settings(
-        cls, settings: config.PixelDecoderConfig, mask_channels: int, **kwargs
-    ) -> "PixelDecoder":
-        """Builds the layer a configuration asks for."""
-        return cls(**settings.model_dump(), mask_channels=mask_channels, **kwargs)
 
     def build(self, features_shape):
         res2, *levels = features_shape
@@ -136,7 +115,11 @@ class PixelDecoder(keras.layers.Layer):
         ]
 
     def get_config(self):
-        return {**super().get_config(), **self.settings}
+        return {
+            **super().get_config(),
+            "settings": self.settings.model_dump(mode="json"),
+            "mask_channels": self.mask_features.channels,
+        }
 
 
 class EncoderLayer(keras.layers.Layer):
@@ -152,16 +135,14 @@ class EncoderLayer(keras.layers.Layer):
         float32 [B, S, C].
     """
 
-    def __init__(
-        self, num_heads: int, num_points: int, feedforward_channels: int, **kwargs
-    ):
+    def __init__(self, settings: config.PixelDecoderConfig, **kwargs):
         super().__init__(**kwargs)
         self.attention = deformable_attention.DeformableAttention(
-            num_heads, NUM_LEVELS, num_points, name="attention"
+            settings.num_heads, NUM_LEVELS, settings.num_points, name="attention"
         )
         self.attention_norm = normalization.LayerNorm(name="attention_norm")
         self.expand = linear.Linear(
-            feedforward_channels, initializers.xavier(), name="feedforward_1"
+            settings.feedforward_channels, initializers.xavier(), name="feedforward_1"
         )
         self.feedforward_norm = normalization.LayerNorm(name="feedforward_norm")
 

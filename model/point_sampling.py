@@ -19,7 +19,7 @@ def sample_maps(maps: tf.Tensor, map_index: tf.Tensor, points: tf.Tensor) -> tf.
         float32 [M, P].
     """
     height, width = tf.shape(maps)[1], tf.shape(maps)[2]
-    index, weights = _corners(points, height, width)  # [M, 4, P]
+    index, weights = _around(points, height, width)  # [M, 4, P]
     start = (map_index * height * width)[:, tf.newaxis, tf.newaxis]
     found = tf.gather(tf.reshape(maps, [-1]), start + index)
     return tf.reduce_sum(tf.cast(found, tf.float32) * weights, axis=1)
@@ -36,33 +36,35 @@ def sample_features(features: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
         float32 [B, P, C].
     """
     shape = tf.shape(features)
-    index, weights = _corners(points, shape[1], shape[2])  # [B, 4, P]
+    index, weights = _around(points, shape[1], shape[2])  # [B, 4, P]
     start = (tf.range(shape[0]) * shape[1] * shape[2])[:, tf.newaxis, tf.newaxis]
     found = tf.gather(tf.reshape(features, [-1, features.shape[-1]]), start + index)
     return tf.reduce_sum(found * weights[..., tf.newaxis], axis=1)
 
 
-def axis_corners(place: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """The two pixels around a place on one axis of `size` pixels.
+def corners(
+    x_px: tf.Tensor, y_px: tf.Tensor, height: tf.Tensor, width: tf.Tensor
+) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+    """The four pixels around places in maps of `height` x `width` pixels.
 
     Args:
-        place: float [...], px; pixel centres have whole numbers.
-        size: int32, broadcastable to `place`.
+        x_px, y_px: float [...]; pixel centres have whole numbers.
+        height, width: int32, broadcastable to the places.
 
     Returns:
-        Weights of the lower and the upper pixel, zero for one outside the map, and
-        their int32 indices, moved inside.
+        Four int32 [...], flat indices row * width + column, moved inside the map, and
+        four float [...], bilinear weights, zero for a pixel outside.
     """
-    lower = tf.floor(place)
-    fraction = place - lower
-    # Clipped as integers: a NaN then reaches the loss instead of failing the gather.
-    index = tf.cast(lower, tf.int32)
-    lower_inside = tf.cast((index >= 0) & (index < size), place.dtype)
-    upper_inside = tf.cast((index >= -1) & (index < size - 1), place.dtype)
-    first = tf.clip_by_value(index, 0, size - 1)
-    second = tf.clip_by_value(index + 1, 0, size - 1)
-    weights = (1.0 - fraction) * lower_inside, fraction * upper_inside
-    return *weights, first, second
+    left, right, x_first, x_second = _axis_corners(x_px, width)
+    top, bottom, y_first, y_second = _axis_corners(y_px, height)
+    first_row, second_row = y_first * width, y_second * width
+    index = [
+        first_row + x_first,
+        first_row + x_second,
+        second_row + x_first,
+        second_row + x_second,
+    ]
+    return index, [top * left, top * right, bottom * left, bottom * right]
 
 
 def uncertain_points(logits: tf.Tensor, candidates: tf.Tensor, count: int) -> tf.Tensor:
@@ -97,24 +99,26 @@ def shifted(pattern: tf.Tensor, shifts: tf.Tensor) -> tf.Tensor:
     return moved - tf.floor(moved)
 
 
-def _corners(
+def _around(
     points: tf.Tensor, height: tf.Tensor, width: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Flat indices and weights of the four pixels around points, [M, 4, P] each."""
+    """Flat indices and weights of the pixels around xy_unit points, [M, 4, P] each."""
     x_unit, y_unit = tf.unstack(points, axis=-1)
     x_px = x_unit * tf.cast(width, tf.float32) - 0.5
     y_px = y_unit * tf.cast(height, tf.float32) - 0.5
-    left, right, x_first, x_second = axis_corners(x_px, width)
-    top, bottom, y_first, y_second = axis_corners(y_px, height)
-    first_row, second_row = y_first * width, y_second * width
-    index = tf.stack(
-        [
-            first_row + x_first,
-            first_row + x_second,
-            second_row + x_first,
-            second_row + x_second,
-        ],
-        axis=1,
-    )
-    weights = [top * left, top * right, bottom * left, bottom * right]
-    return index, tf.stack(weights, axis=1)
+    index, weights = corners(x_px, y_px, height, width)
+    return tf.stack(index, axis=1), tf.stack(weights, axis=1)
+
+
+def _axis_corners(place: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """Weights and indices of the lower and the upper neighbour on one axis."""
+    lower = tf.floor(place)
+    fraction = place - lower
+    # Clipped as integers: a NaN then reaches the loss instead of failing the gather.
+    index = tf.cast(lower, tf.int32)
+    lower_inside = tf.cast((index >= 0) & (index < size), place.dtype)
+    upper_inside = tf.cast((index >= -1) & (index < size - 1), place.dtype)
+    first = tf.clip_by_value(index, 0, size - 1)
+    second = tf.clip_by_value(index + 1, 0, size - 1)
+    weights = (1.0 - fraction) * lower_inside, fraction * upper_inside
+    return *weights, first, second

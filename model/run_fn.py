@@ -3,7 +3,6 @@
 import functools
 import pathlib
 
-import keras
 import tensorflow as tf
 from tfx.components.trainer import fn_args_utils
 
@@ -25,10 +24,14 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
     transform = preprocessing.ImageTransform(transform_graph, settings.data)
     classes = preprocessing.read_categories(transform_graph)
 
-    keras.utils.set_random_seed(settings.train.seed)
     strategy = trainer.make_strategy(settings.train)
     with strategy.scope():
-        network = mask2former.build(settings.model, len(classes))
+        network = mask2former.build(
+            settings.model,
+            len(classes),
+            settings.train.precision,
+            settings.train.seed,
+        )
         if settings.train.init_from:
             weights.load_into(network, pathlib.Path(settings.train.init_from), classes)
     batches_from = functools.partial(

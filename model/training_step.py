@@ -56,7 +56,8 @@ class TrainingStep:
         """
         rate = optimizer.learning_rate(self._optimizer.step, self._settings)
         gradients, metrics = self.gradients(batch)
-        norm = self._optimizer.apply(gradients, self._strategy)
+        variables = self._model.trainable_variables
+        norm = self._optimizer.apply(gradients, variables, self._strategy)
         return {**metrics, "gradient_norm": norm, "learning_rate": rate}
 
     def gradients(self, batch: Batch) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
@@ -101,13 +102,7 @@ class TrainingStep:
         """Gradients and metrics of one part of the effective batch."""
         settings = self._settings.loss
         start = part * self._part_size
-        batch = {
-            key: tf.ensure_shape(
-                value[start : start + self._part_size],
-                [self._part_size, *value.shape[1:]],
-            )
-            for key, value in batch.items()
-        }
+        batch = self._cut(batch, start)
         points = criterion.draw_points(
             tf.stack(
                 [tf.constant(self._settings.seed, tf.int64), self._optimizer.step]
@@ -138,6 +133,14 @@ class TrainingStep:
             loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
         return gradients, {**terms, "nonfinite_costs": num_bad}
+
+    def _cut(self, batch: Batch, start) -> Batch:
+        """The images of one part."""
+        size = self._part_size
+        return {
+            key: tf.ensure_shape(value[start : start + size], [size, *value.shape[1:]])
+            for key, value in batch.items()
+        }
 
     def _predict(self, images: tf.Tensor):
         predictions = self._model(images, training=True)

@@ -28,60 +28,35 @@ class TransformerDecoder(keras.layers.Layer):
 
     def __init__(
         self,
+        settings: config.DecoderConfig | dict[str, int],
         num_classes: int,
-        channels: int,
-        num_queries: int,
-        num_layers: int,
-        num_heads: int,
-        feedforward_channels: int,
-        mask_channels: int,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.settings = {
-            "num_classes": num_classes,
-            "channels": channels,
-            "num_queries": num_queries,
-            "num_layers": num_layers,
-            "num_heads": num_heads,
-            "feedforward_channels": feedforward_channels,
-            "mask_channels": mask_channels,
-        }
-        self.channels = channels
-        self.num_queries = num_queries
+        settings = config.DecoderConfig.model_validate(settings)
+        self.settings = settings
+        self.channels = settings.channels
         policy = self.dtype_policy
         self.blocks = [
-            DecoderBlock(
-                channels,
-                num_heads,
-                feedforward_channels,
-                name=f"block_{index}",
-                dtype=policy,
-            )
-            for index in range(num_layers)
+            DecoderBlock(settings, name=f"block_{index}", dtype=policy)
+            for index in range(settings.num_layers)
         ]
         self.norm = normalization.LayerNorm(name="norm", dtype=policy)
         self.class_head = linear.Linear(
             num_classes + 1, name="class_head", dtype="float32"
         )
+        mask_units = [self.channels, self.channels, settings.mask_channels]
         self.mask_head = [
             linear.Linear(units, name=f"mask_head_{index}", dtype=policy)
-            for index, units in enumerate([channels, channels, mask_channels])
+            for index, units in enumerate(mask_units)
         ]
         self.input_projections = []
 
-    @classmethod
-    def from_settings(
-        cls, settings: config.DecoderConfig, num_classes: int, **kwargs
-    ) -> "TransformerDecoder":
-        """Builds the layer a configuration asks for."""
-        return cls(num_classes=num_classes, **settings.model_dump(), **kwargs)
-
     def build(self, mask_features_shape, levels_shape):
-        channels = self.channels
+        channels, num_queries = self.channels, self.settings.num_queries
         for name, count in (
-            ("query_features", self.num_queries),
-            ("query_positions", self.num_queries),
+            ("query_features", num_queries),
+            ("query_positions", num_queries),
             ("level_embedding", NUM_LEVELS),
         ):
             weight = self.add_weight(
@@ -102,7 +77,7 @@ class TransformerDecoder(keras.layers.Layer):
         for layer, shape in zip(self.input_projections, levels_shape, strict=False):
             layer.build(shape)
         for layer in (*self.blocks, self.norm, self.class_head, *self.mask_head):
-            layer.build((None, self.num_queries, channels))
+            layer.build((None, num_queries, channels))
 
     def call(self, mask_features, levels):
         memories, positions, coarse_features = [], [], []
@@ -158,7 +133,11 @@ class TransformerDecoder(keras.layers.Layer):
         return tf.cast(last(hidden), tf.float32)  # [B, Q, mask_channels]
 
     def get_config(self):
-        return {**super().get_config(), **self.settings}
+        return {
+            **super().get_config(),
+            "settings": self.settings.model_dump(mode="json"),
+            "num_classes": self.class_head.units - 1,
+        }
 
 
 class DecoderBlock(keras.layers.Layer):
@@ -175,11 +154,10 @@ class DecoderBlock(keras.layers.Layer):
         float [B, Q, C].
     """
 
-    def __init__(
-        self, channels: int, num_heads: int, feedforward_channels: int, **kwargs
-    ):
+    def __init__(self, settings: config.DecoderConfig, **kwargs):
         super().__init__(**kwargs)
         policy = self.dtype_policy
+        channels, num_heads = settings.channels, settings.num_heads
         self.cross_attention = Attention(
             channels, num_heads, name="cross_attention", dtype=policy
         )
@@ -189,7 +167,7 @@ class DecoderBlock(keras.layers.Layer):
         self.feedforward = [
             linear.Linear(units, initializers.xavier(), name=name, dtype=policy)
             for name, units in (
-                ("feedforward_1", feedforward_channels),
+                ("feedforward_1", settings.feedforward_channels),
                 ("feedforward_2", channels),
             )
         ]

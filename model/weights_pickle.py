@@ -233,11 +233,14 @@ class _Machine:
 
 
 def _array_from_state(_, shape, kind: _Kind, fortran: bool, content) -> np.ndarray:
-    return _array(_bytes(content), kind, shape, "F" if fortran else "C")
+    return _array(content, kind, shape, "F" if fortran else "C")
 
 
-def _array(content: bytes, kind: _Kind, shape: tuple[int, ...], order: str):
+def _array(
+    content: bytes | str, kind: _Kind, shape: tuple[int, ...], order: str
+) -> np.ndarray:
     dtype = kind.dtype()
+    content = _bytes(content)
     if len(content) != math.prod(shape) * dtype.itemsize:
         raise ValueError(f"an array of shape {shape} has {len(content)} bytes")
     return np.frombuffer(content, dtype).reshape(shape, order=order)
@@ -253,12 +256,13 @@ def _makers() -> dict[_Name, Any]:
     makers = {
         _Name("numpy", "dtype"): lambda code, *_: _Kind(code),
         _Name("_codecs", "encode"): lambda text, _: _bytes(text),
+        _Name("__builtin__", "bytes"): lambda: b"",  # no bytes, in old protocols
         _Name("collections", "OrderedDict"): lambda items=(): dict(items),
     }
     for module in _ARRAY_MODULES:
         makers[_Name(module, "_reconstruct")] = lambda *_: _Array()
         makers[_Name(module, "scalar")] = lambda kind, content: _array(
-            _bytes(content), kind, (), "C"
+            content, kind, (), "C"
         )
     for module in _BUFFER_MODULES:
         makers[_Name(module, "_frombuffer")] = lambda content, kind, shape, order: (

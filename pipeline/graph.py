@@ -187,13 +187,13 @@ def _trainer(
             "config": settings.model_dump_json(include=sections),
             "info": {
                 "code_digest": code_digest.of_module("model.run_fn"),
-                **_initial_weights(settings),
+                **initial_weights(settings),
             },
         },
     )
 
 
-def _initial_weights(settings: config.PipelineConfig) -> dict[str, str]:
+def initial_weights(settings: config.PipelineConfig) -> dict[str, str]:
     """Digest of the weights training starts from: other content is no cache hit.
 
     Raises:

@@ -8,6 +8,8 @@ The weights-only reader builds tensors and plain containers and nothing else.
 """
 
 import pathlib
+import pickle
+import re
 import sys
 
 _WRAPPERS = ("model", "state_dict", "model_state_dict", "state_dict_ema")
@@ -21,8 +23,14 @@ def main() -> int:
     source, out = (pathlib.Path(argument) for argument in sys.argv[1:3])
     try:
         content = torch.load(source, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        # PyTorch's own message advises to read the file without protection.
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        why = f"it asks for {named[1]}" if named else "it is no checkpoint"
+        print(f"{why}, which the weights-only reader refuses", file=sys.stderr)
+        return 2
     except Exception as error:  # whatever PyTorch raises, the user reads one line
-        print(" ".join(str(error).split())[:500], file=sys.stderr)
+        print(" ".join(str(error).split())[:300], file=sys.stderr)
         return 2
     for wrapper in _WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):

@@ -1,6 +1,7 @@
 """Draws one picture of the toy dataset: textured shapes that hide parts of each other.
 
-Colour and texture are drawn independently of the class, so only form tells it.
+Colours are drawn independently of the class. Form tells it, and so does the surface,
+but for the few that are plain.
 """
 
 import dataclasses
@@ -12,6 +13,8 @@ CLASS_NAMES = ("disk", "box", "triangle")
 _MIN_VISIBLE_PX = 60
 _MIN_VISIBLE_FRACTION = 0.35
 _PLACEMENT_TRIES = 12
+_PLAIN = 0.1  # share of objects without their class's surface
+_CONTRAST = 26.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +85,7 @@ def draw_scene(
     for _ in range(num_objects):
         for _ in range(_PLACEMENT_TRIES):
             centre = rng.uniform(0.1, 0.9, 2) * (width, height)
-            radius = rng.uniform(7, 11) if rng.random() < 0.05 else rng.uniform(11, 28)
+            radius = rng.uniform(8, 12) if rng.random() < 0.05 else rng.uniform(14, 34)
             shape = _shape(rng, _any_name(rng), centre, radius)
             if _try_to_draw(rng, canvas, colours, things, shape):
                 break
@@ -106,7 +109,7 @@ def _try_to_draw(
     area = np.count_nonzero(mask)
     if area < _MIN_VISIBLE_PX:
         return False
-    _paint(rng, canvas, colours, distance)
+    _paint(rng, canvas, colours, distance, shape.name)
     for thing in things:
         thing.visible &= ~mask
     things.append(Thing(shape.name, False, area, mask))
@@ -126,7 +129,7 @@ def _draw_crowd(
     for _ in range(int(rng.integers(6, 10))):
         shape = _shape(rng, name, origin + rng.uniform(-18, 18, 2), rng.uniform(5, 7))
         distance = _signed_distance(shape, height, width)
-        _paint(rng, canvas, colours[:1], distance)
+        _paint(rng, canvas, colours[:1], distance, name)
         mask |= distance <= 0
     things.append(Thing(name, True, np.count_nonzero(mask), mask))
 
@@ -182,19 +185,33 @@ def _paint(
     canvas: np.ndarray,
     colours: list[np.ndarray],
     distance: np.ndarray,
+    name: str,
 ) -> None:
     """Blends a textured shape in, with edges one pixel soft."""
     colour = _new_colour(rng, colours)
     colours.append(colour)
     height, width = distance.shape
     texture = rng.normal(0, 6, [height, width])
-    if rng.random() < 0.4:  # stripes
-        y, x = np.ogrid[0:height, 0:width]
-        angle, period = rng.uniform(0, np.pi), rng.uniform(4, 9)
-        wave = (x * np.cos(angle) + y * np.sin(angle)) * 2 * np.pi / period
-        texture += 14 * np.sin(wave)
+    if rng.random() >= _PLAIN:
+        texture += _surface(rng, name, height, width)
     opacity = np.clip(0.5 - distance, 0, 1)[..., None]
     canvas += opacity * (colour + texture[..., None] - canvas)
+
+
+def _surface(
+    rng: np.random.Generator, name: str, height: int, width: int
+) -> np.ndarray:
+    """What to add to a colour, float [H, W]: boxes have stripes, triangles dots."""
+    y, x = np.ogrid[0:height, 0:width]
+    angle, period = rng.uniform(0, np.pi), rng.uniform(5, 8)
+    along = (x * np.cos(angle) + y * np.sin(angle)) * 2 * np.pi / period
+    across = (y * np.cos(angle) - x * np.sin(angle)) * 2 * np.pi / period
+    waves = {
+        "disk": 0.0 * along,
+        "box": np.sin(along),
+        "triangle": np.sin(along) * np.sin(across),
+    }
+    return _CONTRAST * waves[name]
 
 
 def _new_colour(rng: np.random.Generator, taken: list[np.ndarray]) -> np.ndarray:

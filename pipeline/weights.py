@@ -52,7 +52,7 @@ class Converted:
         part = "Mask2Former with a" if header.network else "the backbone only, a"
         lines = [
             f"{header.source}: {part} ResNet-{resnet.depth}, {self.num_weights} "
-            f"arrays, {self.num_parameters / 1e6:.1f} M parameters",
+            f"arrays, {self.num_parameters:,} parameters",
             *(f"notice: {notice}" for notice in self.notices),
             f"Start training from it with --set train.init_from={self.out}",
         ]

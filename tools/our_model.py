@@ -24,6 +24,9 @@ from model import (
 from pipeline import config
 from pipeline import weights as conversion
 
+# Rounding decides an attention mask's bit when the logit is nearer to zero than this.
+UNDECIDED_LOGIT = 1e-4
+
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -45,7 +48,11 @@ def load_network(checkpoint: pathlib.Path) -> mask2former.Mask2Former:
 
 
 def run(network: mask2former.Mask2Former, reference: Arrays) -> dict[str, np.ndarray]:
-    """Everything the reference has recorded, by our network."""
+    """Everything the reference has recorded, by our network.
+
+    One bit of an attention mask changes all that follows, so where rounding decides,
+    the network goes on with the reference's bit. What is kept as `blocked` is its own.
+    """
     settings = config.LossConfig(num_points=reference["points/matching"].shape[1])
     points = criterion.Points(
         *(tf.constant(reference[f"points/{name}"]) for name in criterion.Points._fields)
@@ -58,7 +65,7 @@ def run(network: mask2former.Mask2Former, reference: Arrays) -> dict[str, np.nda
         batch["num_instances"], network.model_config.decoder.num_queries, settings
     )
     variables = network.trainable_variables
-    with _recorded_masks() as attention_masks, tf.GradientTape() as tape:
+    with _recorded_masks(reference) as attention_masks, tf.GradientTape() as tape:
         predictions = network(reference["images"], training=True)
         cost = criterion.matching_costs(predictions, batch, points, settings)
         query_index, _ = matcher.assign(cost, batch["num_instances"])
@@ -106,15 +113,19 @@ def features(
 
 
 @contextlib.contextmanager
-def _recorded_masks() -> Iterator[list[tuple[np.ndarray, np.ndarray]]]:
+def _recorded_masks(
+    reference: Arrays,
+) -> Iterator[list[tuple[np.ndarray, np.ndarray]]]:
     """Keeps the logits and the attention mask of every block."""
     found = []
     original = transformer_decoder.blocked_pixels
 
     def keep(logits: tf.Tensor) -> tf.Tensor:
         blocked = original(logits)
+        decided = tf.abs(logits) >= UNDECIDED_LOGIT
+        theirs = tf.constant(reference[f"blocked/{len(found)}"])
         found.append((logits.numpy(), blocked.numpy()))
-        return blocked
+        return tf.where(decided, blocked, theirs)
 
     with mock.patch.object(transformer_decoder, "blocked_pixels", keep):
         yield found

@@ -22,13 +22,19 @@ from rich import console, table
 from model import weights_names, weights_rules
 
 _LOGIT_TOLERANCE = 1e-3  # absolute
-_UNDECIDED_LOGIT = 1e-4  # attention masks may differ where the logit is nearer to 0
 _LOSS_TOLERANCE = 1e-4  # relative
 _GRADIENT_TOLERANCE = 1e-3  # relative
 _FEATURE_TOLERANCE = 1e-4  # of the largest value
+# Of the worst weight. Bilinear sampling has a kink at every pixel centre, and about
+# ten of a layer's 450,000 sampling places lie so near one that rounding picks the side:
+# each such place moves the gradient of the offsets by about 1 / sqrt(450,000). ReLU and
+# max-pooling do likewise. The reference deviates as much from itself in float64.
+_KINK_TOLERANCE = 1e-2
 # Some gradients are zero but for rounding (a key's bias moves all scores alike): the
 # deviation of a weight is measured against at least this share of the mean norm.
 _GRADIENT_FLOOR = 1e-3
+_SEED = "1"
+_WIDTH = 110
 _CANVAS = (384, 384)  # Hugging Face's post-processing always resizes to this
 _HERE = pathlib.Path(__file__).parent
 
@@ -58,6 +64,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--reference-python", default=".venv-parity/bin/python")
     parser.add_argument("--sizes", nargs="+", default=["480x480", "512x640"])
+    parser.add_argument("--seed", default=_SEED)
     arguments = parser.parse_args()
     failed = False
     for size in arguments.sizes:
@@ -65,10 +72,10 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             script = str(_HERE / "make_parity_fixtures.py")
             command = [arguments.reference_python, script, "--out", folder]
-            command += ["--height", height, "--width", width]
+            command += ["--height", height, "--width", width, "--seed", arguments.seed]
             subprocess.run(command, check=True)
             rows = list(compare_folder(pathlib.Path(folder)))
-        console.Console().print(_table(size, rows))
+        console.Console(width=_WIDTH).print(_table(size, rows))
         failed |= not all(row.passed for row in rows)
     return int(failed)
 
@@ -122,7 +129,7 @@ def attention_rows(
             worst = max(worst, float(logits.max()))
         index += 1
     measure = f"|logit| of {bits} differing bits"
-    yield Row("attention masks", measure, worst, _UNDECIDED_LOGIT)
+    yield Row("attention masks", measure, worst, our_model.UNDECIDED_LOGIT)
 
 
 def loss_rows(reference: our_model.Arrays, ours: our_model.Arrays) -> Iterator[Row]:
@@ -140,7 +147,7 @@ def loss_rows(reference: our_model.Arrays, ours: our_model.Arrays) -> Iterator[R
 
 
 def gradient_rows(reference: our_model.Arrays, ours: our_model.Arrays) -> Iterator[Row]:
-    """Gradients of the total loss: all at once, and the worst weight's."""
+    """Gradients of the total loss: all at once, the median and the worst weight's."""
     prefix = "gradient/"
     theirs = {
         name.removeprefix(prefix): value
@@ -157,8 +164,12 @@ def gradient_rows(reference: our_model.Arrays, ours: our_model.Arrays) -> Iterat
     whole = np.linalg.norm(list(gaps.values())) / np.linalg.norm(list(norms.values()))
     title = f"gradients of {len(names)} weights"
     yield Row(title, "relative", whole, _GRADIENT_TOLERANCE)
+    median = float(np.median(list(shares.values())))
+    beyond = sum(share > _GRADIENT_TOLERANCE for share in shares.values())
+    measure = f"relative, median; {beyond} beyond"
+    yield Row("gradient of a weight", measure, median, _GRADIENT_TOLERANCE)
     worst = max(shares, key=lambda name: shares[name])
-    yield Row(worst, "relative, the worst", shares[worst], _GRADIENT_TOLERANCE)
+    yield Row(worst, "relative, the worst", shares[worst], _KINK_TOLERANCE)
 
 
 def detection_rows(

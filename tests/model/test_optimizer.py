@@ -19,6 +19,11 @@ def _settings(**changes):
     return config.TrainConfig(**{**values, **changes})
 
 
+def _apply(adamw, variables, gradients):
+    tensors = [tf.constant(gradient, tf.float32) for gradient in gradients]
+    return adamw.apply(tensors, variables, tf.distribute.get_strategy())
+
+
 def test_updates_are_those_of_the_published_formula():
     settings = _settings(learning_rate=0.1, weight_decay=0.05)
     variable = _variable([1.0, -2.0, 3.0])
@@ -27,7 +32,7 @@ def test_updates_are_those_of_the_published_formula():
     rng = np.random.default_rng(0)
     for step in range(1, 6):
         gradient = rng.normal(size=3) * [1.0, 1e-4, 1e-8]  # epsilon matters in the last
-        adamw.apply([tf.constant(gradient, tf.float32)], tf.distribute.get_strategy())
+        _apply(adamw, [variable], [gradient])
         weight = weight * (1 - 0.1 * 0.05)
         first = 0.9 * first + 0.1 * gradient
         second = 0.999 * second + 0.001 * gradient**2
@@ -40,16 +45,16 @@ def test_updates_are_those_of_the_published_formula():
 def test_gradients_are_clipped_by_their_global_norm():
     variables = [_variable([0.0]), _variable([0.0])]
     adamw = optimizer.AdamW(variables, _settings(clip_norm=1.0))
-    gradients = [tf.constant([3.0]), tf.constant([4.0])]
-    norm = adamw.apply(gradients, tf.distribute.get_strategy())
+    norm = _apply(adamw, variables, [[3.0], [4.0]])
     assert float(norm) == pytest.approx(5.0)
     found = [float(moment[0]) for moment in adamw.first_moments]
     assert found == pytest.approx([0.1 * 3 / 5, 0.1 * 4 / 5], rel=1e-5)
 
 
 def test_small_gradients_are_left_alone():
-    adamw = optimizer.AdamW([_variable([0.0])], _settings(clip_norm=1.0))
-    adamw.apply([tf.constant([0.5])], tf.distribute.get_strategy())
+    variable = _variable([0.0])
+    adamw = optimizer.AdamW([variable], _settings(clip_norm=1.0))
+    _apply(adamw, [variable], [[0.5]])
     assert float(adamw.first_moments[0][0]) == pytest.approx(0.05)
 
 
@@ -75,7 +80,7 @@ def test_groups_are_those_of_the_recipe(path, multiplier, decay):
 def test_the_backbone_moves_at_its_own_rate():
     variables = [_variable([0.0], "m/backbone/kernel"), _variable([0.0])]
     adamw = optimizer.AdamW(variables, _settings(learning_rate=0.1))
-    adamw.apply([tf.constant([1.0])] * 2, tf.distribute.get_strategy())
+    _apply(adamw, variables, [[1.0], [1.0]])
     found = [float(variable[0]) for variable in variables]
     assert found == pytest.approx([-0.01, -0.1], rel=1e-4)
 

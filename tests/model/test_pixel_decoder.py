@@ -5,7 +5,7 @@ import tensorflow as tf
 from model import pixel_decoder
 
 
-def _decoder(**changes):
+def _decoder(dtype="float32", **changes):
     settings = {
         "channels": 16,
         "num_encoder_layers": 1,
@@ -13,9 +13,8 @@ def _decoder(**changes):
         "num_points": 2,
         "feedforward_channels": 8,
         "norm_groups": 4,
-        "mask_channels": 12,
     }
-    return pixel_decoder.PixelDecoder(**{**settings, **changes})
+    return pixel_decoder.PixelDecoder({**settings, **changes}, 12, dtype=dtype)
 
 
 def _features(batch=2, height=64, width=96):

@@ -9,9 +9,8 @@ def _normal(*shape, seed=0):
     return tf.random.stateless_normal(shape, [seed, len(shape)])
 
 
-def _decoder(**changes):
+def _decoder(dtype="float32", **changes):
     settings = {
-        "num_classes": 3,
         "channels": 16,
         "num_queries": 5,
         "num_layers": 4,
@@ -19,7 +18,8 @@ def _decoder(**changes):
         "feedforward_channels": 8,
         "mask_channels": 12,
     }
-    return transformer_decoder.TransformerDecoder(**{**settings, **changes})
+    settings.update(changes)
+    return transformer_decoder.TransformerDecoder(settings, 3, dtype=dtype)
 
 
 def _inputs(batch=2, channels=16):
