@@ -5,10 +5,11 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3 2>/dev/null))
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 STAMP := .venv/.installed-from-lock
+PARITY_STAMP := .venv-parity/.installed
 WORKSPACE ?= workspace
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help setup demo test test-all lint format lock clean
+.PHONY: help setup demo test test-all lint format lock parity benchmark clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -48,6 +49,17 @@ lock: ## Renew requirements/lock.txt from the .in files
 	  --override requirements/overrides.txt --custom-compile-command 'make lock' \
 	  -o requirements/lock.txt requirements/runtime.in requirements/kubeflow.in requirements/dev.in
 	@rm -rf .venv-lock
+
+$(PARITY_STAMP): requirements/parity.txt
+	@rm -rf .venv-parity && "$(PYTHON)" -m venv .venv-parity
+	@.venv-parity/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/parity.txt
+	@touch $@
+
+parity: setup $(PARITY_STAMP) ## Compare with PyTorch at full size (5 minutes, 8 GB)
+	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tools/parity.py
+
+benchmark: setup $(PARITY_STAMP) ## Time the model beside its peer, write benchmarks/RESULTS.md
+	@$(BIN)/python -m benchmarks.model --peer-python .venv-parity/bin/python
 
 clean: ## Remove .venv and caches (never a workspace)
 	@rm -rf .venv .pytest_cache .ruff_cache .hypothesis build *.egg-info

@@ -162,16 +162,15 @@ class TrainConfig(Section):
     """The recipe.
 
     Attributes:
-        init_from: a file that `m2f weights convert` wrote, to start from; None starts
-            from random weights.
         batch_size: images per optimizer step, over all replicas and micro-batches.
         micro_batches: the batch is computed in this many parts of equal size.
         schedule: `step` multiplies the rate by 0.1 at `milestones` (fractions of
             `steps`); `cosine` falls to 0.
         max_instances: instances per image kept for training, the rest is dropped.
+        init_from: a file that `m2f weights convert` wrote, to start from; None starts
+            from random weights.
     """
 
-    init_from: str | None = None
     steps: PositiveInt = 368_750
     batch_size: PositiveInt = 16
     micro_batches: PositiveInt = 1
@@ -192,6 +191,7 @@ class TrainConfig(Section):
     checkpoint_steps: PositiveInt = 5_000
     log_steps: PositiveInt = 20
     shuffle_images: PositiveInt = 1_000
+    init_from: str | None = None
     seed: int = 0
 
     @pydantic.model_validator(mode="after")

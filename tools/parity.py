@@ -67,17 +67,22 @@ def main() -> int:
     parser.add_argument("--seed", default=_SEED)
     arguments = parser.parse_args()
     failed = False
-    for size in arguments.sizes:
-        height, width = size.split("x")
-        with tempfile.TemporaryDirectory() as folder:
-            script = str(_HERE / "make_parity_fixtures.py")
-            command = [arguments.reference_python, script, "--out", folder]
-            command += ["--height", height, "--width", width, "--seed", arguments.seed]
-            subprocess.run(command, check=True)
-            rows = list(compare_folder(pathlib.Path(folder)))
-        console.Console(width=_WIDTH).print(_table(size, rows))
-        failed |= not all(row.passed for row in rows)
+    with tempfile.TemporaryDirectory() as parent:
+        folders = {size: pathlib.Path(parent) / size for size in arguments.sizes}
+        for size, folder in folders.items():
+            _run_reference(arguments.reference_python, size, arguments.seed, folder)
+        for size, folder in folders.items():
+            rows = list(compare_folder(folder))
+            console.Console(width=_WIDTH).print(_table(size, rows))
+            failed |= not all(row.passed for row in rows)
     return int(failed)
+
+
+def _run_reference(python: str, size: str, seed: str, folder: pathlib.Path) -> None:
+    height, width = size.split("x")
+    command = [python, str(_HERE / "make_parity_fixtures.py"), "--out", str(folder)]
+    command += ["--height", height, "--width", width, "--seed", seed]
+    subprocess.run(command, check=True)
 
 
 def compare_folder(folder: pathlib.Path) -> Iterator[Row]:
