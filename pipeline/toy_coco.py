@@ -155,7 +155,7 @@ def _draw(
 ) -> tuple[np.ndarray, list[toy_shapes.Thing]]:
     height, width = _image_size(rng, size)
     with_bar = _is_special(position, _BAR)  # draws two objects by itself
-    num_objects = int(rng.integers(0, 4) if with_bar else rng.integers(1, 6))
+    num_objects = int(rng.integers(0, 3) if with_bar else rng.integers(1, 5))
     return toy_shapes.draw_scene(
         rng,
         height,

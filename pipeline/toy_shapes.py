@@ -11,7 +11,7 @@ from PIL import Image
 
 CLASS_NAMES = ("disk", "box", "triangle")
 _MIN_VISIBLE_PX = 60
-_MIN_VISIBLE_FRACTION = 0.35
+_MIN_VISIBLE_FRACTION = 0.5
 _PLACEMENT_TRIES = 12
 _PLAIN = 0.1  # share of objects without their class's surface
 _CONTRAST = 26.0
@@ -85,7 +85,7 @@ def draw_scene(
     for _ in range(num_objects):
         for _ in range(_PLACEMENT_TRIES):
             centre = rng.uniform(0.1, 0.9, 2) * (width, height)
-            radius = rng.uniform(8, 12) if rng.random() < 0.05 else rng.uniform(14, 34)
+            radius = rng.uniform(8, 12) if rng.random() < 0.05 else rng.uniform(14, 30)
             shape = _shape(rng, _any_name(rng), centre, radius)
             if _try_to_draw(rng, canvas, colours, things, shape):
                 break
@@ -226,5 +226,5 @@ def _background(rng: np.random.Generator, height: int, width: int) -> np.ndarray
     base = rng.uniform(40, 215, 3)
     coarse = np.clip(base + rng.normal(0, 22, [5, 5, 3]), 0, 255).astype(np.uint8)
     blotches = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
-    noise = rng.normal(0, rng.uniform(3, 10), [height, width, 1])
+    noise = rng.normal(0, rng.uniform(2, 6), [height, width, 1])
     return np.asarray(blotches, np.float64) + noise
