@@ -7,25 +7,24 @@ import tensorflow as tf
 
 from model import optimizer
 
-_FOLDER = "checkpoints"
 _KEPT = 2
 
 
 class Checkpoints:
-    """Weights, moments and step of a run, under `run_dir/checkpoints`."""
+    """Weights, moments and step of a run, in a folder of their own."""
 
     def __init__(
         self,
         model: keras.Model,
         model_optimizer: optimizer.AdamW,
-        run_dir: pathlib.Path,
+        folder: pathlib.Path,
     ):
         self._optimizer = model_optimizer
         # By path: TensorFlow does not see layers that Keras keeps in lists.
         weights = {variable.path: variable.value for variable in model.variables}
         checkpoint = tf.train.Checkpoint(weights=weights, optimizer=model_optimizer)
         self._manager = tf.train.CheckpointManager(
-            checkpoint, str(run_dir / _FOLDER), max_to_keep=_KEPT
+            checkpoint, str(folder), max_to_keep=_KEPT
         )
 
     def restore_latest(self) -> int:

@@ -1,7 +1,10 @@
 """Trainer's entry point: examples and a transform graph in, a SavedModel out."""
 
 import functools
+import hashlib
+import json
 import pathlib
+import shutil
 
 import tensorflow as tf
 from tfx.components.trainer import fn_args_utils
@@ -44,10 +47,29 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
         settings.train.seed,
     )
     run_dir = pathlib.Path(fn_args.model_run_dir)
-    trainer.train(network, batches_from, settings.train, run_dir, strategy)
+    unfinished = _unfinished_dir(fn_args)
+    trainer.train(network, batches_from, settings.train, run_dir, strategy, unfinished)
 
     module = export.ServingModule(
         network, transform, classes, settings.serve.max_detections
     )
     info = {"config": fn_args.custom_config["config"], **fn_args.custom_config["info"]}
     export.save(module, pathlib.Path(fn_args.serving_model_dir), info)
+    shutil.move(unfinished, run_dir / "checkpoints")
+
+
+def _unfinished_dir(fn_args: fn_args_utils.FnArgs) -> pathlib.Path:
+    """Where this very training keeps its checkpoints until it is done.
+
+    TFX removes the outputs of an execution that failed or was interrupted. This folder
+    lies beside them and is named after everything training depends on, so the next
+    execution of the same training goes on from it, and no other one does.
+    """
+    depends_on = [
+        fn_args.custom_config,
+        sorted(fn_args.train_files),
+        fn_args.transform_graph_path,
+    ]
+    key = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()
+    # <pipeline root>/Trainer/model_run/<execution id>
+    return pathlib.Path(fn_args.model_run_dir).parents[1] / "unfinished" / key[:16]

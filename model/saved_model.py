@@ -153,7 +153,15 @@ def read_categories(folder: pathlib.Path) -> list[categories.Category]:
 def read_info(folder: pathlib.Path) -> dict[str, str]:
     """What `export.save` was told to remember; empty when it is not there."""
     path = folder / export.EXTRA_ASSETS / export.INFO_FILENAME
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise errors.ModelFileError(
+            f"{path}: cannot be read as JSON: {error}. Give a folder that `m2f run` or "
+            "`m2f demo` pushed."
+        ) from None
 
 
 def split_batch(outputs: dict[str, tf.Tensor]) -> list[Detections]:

@@ -46,13 +46,15 @@ def train(
     settings: config.TrainConfig,
     run_dir: pathlib.Path,
     strategy: tf.distribute.Strategy | None = None,
+    checkpoint_dir: pathlib.Path | None = None,
 ) -> TrainResult:
-    """Trains until `settings.steps`, from the newest checkpoint in `run_dir`.
+    """Trains until `settings.steps`, from the newest checkpoint there is.
 
     Args:
         model: made by `mask2former.build` under the strategy's scope.
         batches_from: gives the batches from a step on, see `dataset.train_dataset`.
-        run_dir: gets TensorBoard scalars and checkpoints.
+        run_dir: gets TensorBoard scalars.
+        checkpoint_dir: where checkpoints are; `run_dir/checkpoints` if left out.
 
     Raises:
         ConfigError: the batch cannot be cut into equal parts.
@@ -62,7 +64,8 @@ def train(
     with strategy.scope():
         model_optimizer = optimizer.AdamW(model.trainable_variables, settings)
     step = training_step.TrainingStep(model, model_optimizer, settings, strategy)
-    saved = checkpoints.Checkpoints(model, model_optimizer, run_dir)
+    folder = checkpoint_dir or run_dir / "checkpoints"
+    saved = checkpoints.Checkpoints(model, model_optimizer, folder)
     start = saved.restore_latest()
     logging.info("Training from step %d to %d", start, settings.steps)
     run = _Run(settings, run_dir, start)

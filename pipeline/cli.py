@@ -1,5 +1,6 @@
 """The `m2f` command."""
 
+import os
 import pathlib
 from collections.abc import Callable
 from typing import Annotated, NoReturn
@@ -199,8 +200,16 @@ def _finish(command: Callable[..., int], *arguments: object) -> NoReturn:
         code = _say(f"error: {error}", 2)
     except errors.PipelineError as error:
         code = _say(f"error: {error}", 1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        code = _say(f"error: {where}{error.strerror or error}", 2)
     except KeyboardInterrupt:
-        code = _say("interrupted: finished nodes are kept, the next run goes on", 130)
+        code = _say("interrupted: what was finished is kept", 130)
+    except Exception as error:
+        if os.environ.get("M2F_TRACEBACK"):
+            raise
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
+        code = _say(f"error: {reason} (M2F_TRACEBACK=1 shows where)", 1)
     raise typer.Exit(code)
 
 

@@ -13,7 +13,17 @@ import importlib.util
 import pathlib
 
 PACKAGES = ("pipeline", "components", "model", "schemas")
-_LIBRARIES = ("tensorflow", "keras", "tfx", "tensorflow-transform", "pycocotools")
+_LIBRARIES = (
+    "apache-beam",
+    "keras",
+    "numpy",
+    "pillow",
+    "pycocotools",
+    "scipy",
+    "tensorflow",
+    "tensorflow-transform",
+    "tfx",
+)
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import pathlib
 from collections.abc import Iterator, Sequence
 
@@ -13,9 +14,9 @@ _QUICK_IMAGES = {"num_train": 32, "num_eval": 8}
 _QUICK_OVERRIDES = (
     "name=demo_quick",
     "serve.model_name=demo_quick",
-    "train.steps=12",
+    "train.steps=150",
     "train.batch_size=4",
-    "train.warmup_steps=2",
+    "train.warmup_steps=20",
     "evaluate.min_mask_ap=0.0",
 )
 
@@ -23,7 +24,7 @@ _QUICK_OVERRIDES = (
 def demo(root: pathlib.Path, quick: bool, overrides: Sequence[str]) -> int:
     """Generates the toy dataset if need be and runs the graph on it."""
     chosen = (*_QUICK_OVERRIDES, *overrides) if quick else overrides
-    settings = config_file.load("demo.yaml", chosen)
+    settings = config_file.load_preset("demo.yaml", chosen)
     space = workspace.Workspace(root)
     with _session(space, "demo") as (terminal, log):
         from pipeline import toy_coco
@@ -41,8 +42,13 @@ def run(
 ) -> int:
     """Runs the graph on the user's data."""
     settings = config_file.load(source, overrides)
-    _require_folder(data)
+    data = _require_folder(data)
     space = workspace.Workspace(root)
+    if data in (space.root, *space.root.parents):
+        raise errors.WorkspaceError(
+            f"workspace {space.root}: lies inside --data {data}, so every run would "
+            "change the data it reads. Name another with --workspace."
+        )
     with _session(space, "run") as (terminal, log):
         return _run_graph(settings, data, space, terminal, log)
 
@@ -58,13 +64,13 @@ def predict(
         from pipeline import predict as predictor
 
         summary = predictor.predict_files(model, images, out, min_score)
-        terminal.print(str(summary), soft_wrap=True)
+        terminal.print(str(summary), soft_wrap=True, markup=False)
     return 0
 
 
 def evaluate(model: pathlib.Path, data: pathlib.Path, batch_size: int) -> int:
     """Scores a pushed model on a COCO folder."""
-    _require_folder(data)
+    data = _require_folder(data)
     with _foreground() as terminal:
         from pipeline import evaluate as evaluator
 
@@ -79,7 +85,10 @@ def lineage(model: pathlib.Path | None, root: pathlib.Path) -> int:
 
     space = workspace.Workspace(root)
     tree = tracer.tree(store.Store.open(space.metadata), model)
-    rich.console.Console(highlight=False).print(tree, soft_wrap=True)
+    terminal = rich.console.Console(highlight=False)
+    if not terminal.is_terminal:  # a file or a pipe has no edge to wrap at
+        terminal.width = 1000
+    terminal.print(tree)
     return 0
 
 
@@ -94,17 +103,21 @@ def convert_weights(
         from pipeline import weights
 
         made = weights.convert(source, out, categories_file, torch_python)
-        terminal.print(str(made), soft_wrap=True)
+        terminal.print(str(made), soft_wrap=True, markup=False)
     return 0
 
 
-def _require_folder(data: pathlib.Path) -> None:
-    if not data.is_dir():
-        what = "is a file" if data.exists() else "does not exist"
+def _require_folder(data: pathlib.Path) -> pathlib.Path:
+    """The absolute path of a data folder; a `{SPAN}` in it is looked up later."""
+    data = data.expanduser().absolute()
+    fixed = pathlib.Path(str(data).split("{")[0])
+    if not fixed.is_dir() and "{" not in str(data):
+        what = "is a file" if fixed.exists() else "does not exist"
         raise errors.UserError(
             f"--data {data}: {what}; wanted the folder that holds the annotation "
             "JSON and the images."
         )
+    return data
 
 
 def _run_graph(
@@ -142,8 +155,8 @@ def _session(
     space.create()
     log = space.new_log(command)
     with space.locked(), console.quiet(log) as terminal:
-        console.prepare_libraries()
-        terminal.print(f"log       {log}", soft_wrap=True)
+        console.prepare_libraries(log)
+        terminal.print(f"log       {log}", soft_wrap=True, markup=False)
         with console.bars(terminal):
             yield terminal, log
 
@@ -154,7 +167,8 @@ def _foreground() -> Iterator[rich.console.Console]:
 
     TensorFlow's chatter is dropped: an error of ours still reaches the user.
     """
-    with console.quiet(pathlib.Path("/dev/null")) as terminal:
-        console.prepare_libraries()
+    nowhere = pathlib.Path(os.devnull)
+    with console.quiet(nowhere) as terminal:
+        console.prepare_libraries(nowhere)
         with console.bars(terminal):
             yield terminal

@@ -31,7 +31,7 @@ class DataConfig(Section):
         pixel_statistics: normalise with ImageNet's mean and deviation (needed by
             pretrained backbones) or with those of the training split.
         max_problems: how many ingestion problems of a kind the data gate lets pass;
-            a kind that is not named here has the limit of `data_gate.DEFAULT_LIMITS`.
+            a kind that is not named has its limit in `data_gate.checks.DEFAULT_LIMITS`.
     """
 
     layout: Literal["auto", "coco", "roboflow", "single"] = "auto"
@@ -78,7 +78,7 @@ class PixelDecoderConfig(Section):
     """Multi-scale deformable attention encoder and the FPN level above it."""
 
     channels: PositiveInt = 256
-    num_encoder_layers: PositiveInt = 6
+    num_encoder_layers: NonNegativeInt = 6
     num_heads: PositiveInt = 8
     num_points: PositiveInt = 4
     feedforward_channels: PositiveInt = 1024
@@ -229,13 +229,20 @@ class ServeConfig(Section):
         validation_requests: eval images the serving validator sends.
     """
 
-    model_name: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9_.-]+$")] = "model"
+    model_name: Annotated[
+        str, pydantic.Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
+    ] = "model"
     max_detections: PositiveInt = 100
     validation_requests: PositiveInt = 3
 
 
 class RunConfig(Section):
-    """How the graph is run."""
+    """How the graph is run.
+
+    Attributes:
+        beam_workers: processes for ingestion, statistics and Transform. TFX counts it
+            as part of a node, so another number runs those nodes again.
+    """
 
     enable_cache: bool = True
     beam_workers: PositiveInt = 1

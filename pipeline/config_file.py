@@ -11,10 +11,30 @@ import yaml
 from pipeline import config, errors
 
 
+class _StrictLoader(yaml.SafeLoader):
+    """Safe, and two equal keys are an error instead of the first one lost."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} stands here twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
 def presets() -> list[str]:
     """Names of the configurations that come with the package."""
     folder = resources.files("pipeline") / "configs"
     return sorted(f.name for f in folder.iterdir() if f.name.endswith(".yaml"))
+
+
+def load_preset(name: str, overrides: Sequence[str] = ()) -> config.PipelineConfig:
+    """Like `load`, but never takes a file of that name in the current folder."""
+    return load(str(resources.files("pipeline") / "configs" / name), overrides)
 
 
 def load(source: str, overrides: Sequence[str] = ()) -> config.PipelineConfig:
@@ -47,7 +67,7 @@ def _read_yaml(source: str) -> dict[str, Any]:
             )
         path = preset
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)  # noqa: S506
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         reason = " ".join(str(error).split())
         raise errors.ConfigError(f"{source}: not readable as YAML: {reason}.") from None

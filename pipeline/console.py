@@ -41,17 +41,16 @@ def quiet(log_file: pathlib.Path) -> Iterator[rich.console.Console]:
         terminal.close()
 
 
-def prepare_libraries() -> None:
+def prepare_libraries(log_file: pathlib.Path) -> None:
     """Sets what TensorFlow and TFX read when they are first imported.
 
-    Call before either is imported. Log records go through Python's root logger to
-    stderr, which `quiet` has pointed at the log file.
+    Call before either is imported. All log records go to `log_file`.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
+        filename=log_file,
         force=True,
     )
 
@@ -135,5 +134,7 @@ class NodeDisplay:
 
 def duration(seconds: float) -> str:
     """A length of time for people: `4 min 07 s`, `3.2 s`."""
-    minutes, rest = divmod(seconds, 60)
-    return f"{minutes:.0f} min {rest:02.0f} s" if minutes else f"{rest:.1f} s"
+    if seconds < 59.95:  # what would be shown as 60.0 s is a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s"

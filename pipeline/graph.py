@@ -27,6 +27,7 @@ from pipeline import baseline, code_digest, config
 # After TFX, which puts a stand-in where this version looks for a part of tfx-bsl.
 import tensorflow_data_validation as tfdv  # isort: skip
 
+SCHEMA = resources.files("schemas") / "coco_examples.pbtxt"
 _BEAM_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
 
@@ -38,11 +39,14 @@ class Locations:
         data_root: the COCO folder.
         artifact_root: TFX's pipeline root.
         serving_root: blessed models go to `<serving_root>/<model name>/<version>`.
+        schema_file: the curated schema. TFX keys its cache by this path and not by
+            the content, so a path should name the content.
     """
 
     data_root: str
     artifact_root: str
     serving_root: str
+    schema_file: str = str(SCHEMA)
 
 
 def create_pipeline(
@@ -69,8 +73,7 @@ def _nodes(
         code_digest=code_digest.of_module("components.coco_example_gen.executor"),
     )
     examples = example_gen.outputs["examples"]
-    schema_file = resources.files("schemas") / "coco_examples.pbtxt"
-    schema_gen = import_schema_gen.ImportSchemaGen(schema_file=str(schema_file))
+    schema_gen = import_schema_gen.ImportSchemaGen(schema_file=locations.schema_file)
     schema = schema_gen.outputs["schema"]
     checks = _data_checks(settings, example_gen, schema)
     transform = _transform(settings, examples, schema)
@@ -176,7 +179,13 @@ def _trainer(
     transform_graph: types.BaseChannel,
 ) -> stock.Trainer:
     # Only what training depends on: a new threshold must not train again.
-    sections = {"name", "data", "model", "train", "serve"}
+    sections = {
+        "name": True,
+        "data": set(config.DataConfig.model_fields) - {"max_problems"},
+        "model": True,
+        "train": True,
+        "serve": {"max_detections"},
+    }
     return stock.Trainer(
         examples=examples,
         transform_graph=transform_graph,

@@ -6,6 +6,7 @@ import pathlib
 
 import rich.tree
 import yaml
+from rich.markup import escape
 
 from pipeline import errors, store
 
@@ -47,7 +48,7 @@ def trace(metadata: store.Store, model: pathlib.Path | None) -> Trace:
     transform = metadata.producer(trainer.inputs["transform_graph"][0].artifact_id)
     example_gen = metadata.producer(trainer.inputs["examples"][0].artifact_id)
     report = example_gen.outputs["report"][0]
-    gates = [
+    gates = [  # oldest first: the one that decided, not those that found it cached
         execution
         for execution in metadata.consumers(report.artifact_id)
         if "verdict" in execution.outputs
@@ -60,7 +61,7 @@ def trace(metadata: store.Store, model: pathlib.Path | None) -> Trace:
         validator=metadata.producer(infra_blessing.artifact_id),
         transform=transform,
         example_gen=example_gen,
-        gate=gates[-1] if gates else None,
+        gate=gates[0] if gates else None,
     )
 
 
@@ -97,7 +98,7 @@ def _draw(found: Trace) -> rich.tree.Tree:
     verdict.add(f"given by {_who(found.evaluator)}")
     verdict.add("metrics " + _metrics(evaluation))
     verdict.add("baseline " + _baseline(found.evaluator))
-    verdict.add(f"report {_escape(evaluation.uri)}")
+    verdict.add(f"report {escape(evaluation.uri)}")
     infra = found.validator.outputs["blessing"][0]
     root.add(f"serving check {_blessed(infra)}: {_reason(infra)}").add(
         f"given by {_who(found.validator)}"
@@ -109,7 +110,7 @@ def _draw(found: Trace) -> rich.tree.Tree:
 def _draw_model(root: rich.tree.Tree, found: Trace) -> None:
     settings, info = _custom_config(found.trainer)
     model = found.trainer.outputs["model"][0]
-    node = root.add(f"model #{model.artifact_id} {_escape(model.uri)}")
+    node = root.add(f"model #{model.artifact_id} {escape(model.uri)}")
     node.add(f"trained by {_who(found.trainer)}")
     node.add(f"code digest {info.get('code_digest', 'unknown')}")
     configuration = node.add(f"config {settings.get('name', '')}")
@@ -119,7 +120,7 @@ def _draw_model(root: rich.tree.Tree, found: Trace) -> None:
         sort_keys=False,
         width=100,
     )
-    configuration.add(_escape(text.rstrip()))
+    configuration.add(escape(text.rstrip()))
     graph = found.transform.outputs["transform_graph"][0]
     node.add(f"transform graph #{graph.artifact_id} by {_who(found.transform)}")
     _draw_examples(node, found)
@@ -128,9 +129,9 @@ def _draw_model(root: rich.tree.Tree, found: Trace) -> None:
 def _draw_examples(node: rich.tree.Tree, found: Trace) -> None:
     examples = found.example_gen.outputs["examples"][0]
     data = node.add(f"examples #{examples.artifact_id} by {_who(found.example_gen)}")
-    data.add(f"data {_escape(str(found.example_gen.properties.get('input_base')))}")
+    data.add(f"data {escape(str(found.example_gen.properties.get('input_base')))}")
     fingerprint = examples.properties.get("input_fingerprint", "unknown")
-    data.add(f"data fingerprint {_escape(str(fingerprint))}")
+    data.add(f"data fingerprint {escape(str(fingerprint))}")
     data.add(f"code digest {found.example_gen.properties.get('code_digest')}")
     if found.gate is not None:
         data.add(f"data gate passed, {_who(found.gate)}")
@@ -154,7 +155,7 @@ def _blessed(blessing: store.Artifact) -> str:
 
 
 def _reason(artifact: store.Artifact) -> str:
-    return _escape(str(artifact.properties.get("reason", "")))
+    return escape(str(artifact.properties.get("reason", "")))
 
 
 def _metrics(evaluation: store.Artifact) -> str:
@@ -170,8 +171,4 @@ def _baseline(evaluator: store.Execution) -> str:
     models = evaluator.inputs.get("baseline_model", [])
     if not models:
         return "none: no other model was blessed before"
-    return f"model #{models[0].artifact_id} {_escape(models[0].uri)}"
-
-
-def _escape(text: str) -> str:
-    return text.replace("[", r"\[")
+    return f"model #{models[0].artifact_id} {escape(models[0].uri)}"

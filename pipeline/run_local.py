@@ -7,6 +7,7 @@ recorded as failed and its half-written outputs are removed.
 
 import dataclasses
 import datetime
+import hashlib
 import pathlib
 import shutil
 import time
@@ -19,7 +20,7 @@ from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
-from pipeline import config, errors, graph, workspace
+from pipeline import config, errors, graph, serving_folder, workspace
 
 _Execution = metadata_store_pb2.Execution
 
@@ -72,6 +73,7 @@ def run(
         data_root=str(data_root.expanduser().absolute()),
         artifact_root=str(space.artifacts / settings.name),
         serving_root=str(space.serving),
+        schema_file=str(_schema_by_content(space)),
     )
     pipeline = graph.create_pipeline(settings, locations)
     pipeline.metadata_connection_config = metadata.sqlite_metadata_connection_config(
@@ -86,10 +88,24 @@ def run(
     for position, node in enumerate(ir.nodes, start=1):
         node_id = node.pipeline_node.node_info.id
         observer.started(node_id, position, len(ir.nodes))
-        result = _run_node(ir, node.pipeline_node)
+        with serving_folder.cleared_on_failure(space.serving):
+            result = _run_node(ir, node.pipeline_node)
         results.append(result)
         observer.finished(node_id, result.state, result.seconds)
     return RunResult(run_id, results)
+
+
+def _schema_by_content(space: workspace.Workspace) -> pathlib.Path:
+    """The schema under a name that changes with its content, and only with it."""
+    content = graph.SCHEMA.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()[:16]
+    path = space.artifacts / "schemas" / f"{digest}.pbtxt"
+    if not path.is_file():
+        path.parent.mkdir(exist_ok=True)
+        partial = path.with_suffix(".partial")
+        partial.write_bytes(content)
+        partial.replace(path)
+    return path
 
 
 def _run_node(ir: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode) -> NodeResult:
@@ -114,9 +130,10 @@ def _run_node(ir: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode) -> Nod
         _abandon(ir, connection, node_id)
         raise
     seconds = time.monotonic() - start
-    if info is None or node.node_info.type.name.endswith(".Resolver"):
-        return NodeResult(node_id, "resolved", seconds)
-    return NodeResult(node_id, _state(connection, info.execution_id, node_id), seconds)
+    state = _state(connection, info.execution_id, node_id) if info else "skipped"
+    if node.node_info.type.name.endswith(".Resolver"):
+        state = "resolved"
+    return NodeResult(node_id, state, seconds)
 
 
 def _state(

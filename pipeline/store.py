@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 
+from ml_metadata import errors as ml_errors
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
@@ -60,7 +61,13 @@ class Store:
         config.sqlite.connection_mode = (
             metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
         )
-        return cls(metadata_store.MetadataStore(config))
+        try:
+            return cls(metadata_store.MetadataStore(config))
+        except (RuntimeError, ml_errors.StatusError) as error:
+            raise errors.WorkspaceError(
+                f"{path}: not readable as ML Metadata: {error}. A run that was cut off "
+                "while it made the file leaves it empty: remove it and run again."
+            ) from None
 
     def run(self, run_id: str) -> dict[str, Execution]:
         """The executions of one run, by node id."""

@@ -3,9 +3,10 @@
 import dataclasses
 
 import rich.console
+from rich.markup import escape
 
 from pipeline import console as durations
-from pipeline import run_local, store, workspace
+from pipeline import run_local, serving_folder, store, workspace
 
 _METRICS = ("mask_ap", "mask_ap50", "mask_ap75", "num_images")
 
@@ -16,6 +17,8 @@ class Outcome:
 
     Attributes:
         pushed_to: folder of the pushed version, or None.
+        pushed_now: by this run and not by an earlier one.
+        restored: an earlier run pushed it, and it had to be put back.
         reasons: what each validator said.
         metrics: of the candidate, as the evaluator recorded them.
     """
@@ -24,6 +27,7 @@ class Outcome:
     serving_ready: bool
     pushed_to: str | None
     pushed_now: bool
+    restored: bool
     reasons: dict[str, str]
     metrics: dict[str, float]
     report: str
@@ -44,11 +48,13 @@ def read(metadata: store.Store, run_id: str) -> Outcome:
         for artifact in nodes["Pusher"].outputs.get("pushed_model", [])
         if artifact.properties.get("pushed") == 1
     ]
+    restored = bool(pushed) and serving_folder.restore(pushed[0])
     return Outcome(
         blessed=blessing.properties.get("blessed") == 1,
         serving_ready=infra_blessing.properties.get("blessed") == 1,
         pushed_to=pushed[0].properties["pushed_destination"] if pushed else None,
         pushed_now=bool(pushed) and nodes["Pusher"].state == "complete",
+        restored=restored,
         reasons={
             "CocoEvaluator": str(blessing.properties.get("reason", "")),
             "ServingValidator": str(infra_blessing.properties.get("reason", "")),
@@ -85,23 +91,26 @@ def _lines(outcome: Outcome, space: workspace.Workspace) -> list[str]:
     verdict = "[green]blessed[/]" if outcome.blessed else "[red]not blessed[/]"
     serving = "[green]passed[/]" if outcome.serving_ready else "[red]failed[/]"
     lines = [
-        f"verdict   {verdict}: {_escape(outcome.reasons['CocoEvaluator'])}",
-        f"serving   {serving}: {_escape(outcome.reasons['ServingValidator'])}",
+        f"verdict   {verdict}: {escape(outcome.reasons['CocoEvaluator'])}",
+        f"serving   {serving}: {escape(outcome.reasons['ServingValidator'])}",
         f"metrics   {metrics}",
     ]
     if outcome.pushed_to:
-        when = "pushed" if outcome.pushed_now else "pushed by an earlier run"
-        lines.append(f"model     [green]{when}[/] to {_escape(outcome.pushed_to)}")
+        lines.append(
+            f"model     [green]{_when(outcome)}[/] {escape(outcome.pushed_to)}"
+        )
     else:
         lines.append("model     [red]not pushed[/]; the trained one stays in")
-        lines.append(f"          {_escape(outcome.model)}")
+        lines.append(f"          {escape(outcome.model)}")
     lines += [
-        f"report    {_escape(outcome.report)}",
-        f"curves    tensorboard --logdir {_escape(outcome.tensorboard)}",
-        f"lineage   m2f lineage --workspace {_escape(str(space.root))}",
+        f"report    {escape(outcome.report)}",
+        f"curves    tensorboard --logdir {escape(outcome.tensorboard)}",
+        f"lineage   m2f lineage --workspace {escape(str(space.root))}",
     ]
     return lines
 
 
-def _escape(text: str) -> str:
-    return text.replace("[", r"\[")
+def _when(outcome: Outcome) -> str:
+    if outcome.restored:
+        return "was pushed by an earlier run, was gone, and is back in"
+    return "pushed to" if outcome.pushed_now else "pushed by an earlier run to"

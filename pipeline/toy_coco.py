@@ -13,7 +13,7 @@ from pipeline import errors, progress, toy_outlines, toy_shapes
 
 CATEGORY_IDS = {"disk": 3, "box": 7, "triangle": 22}  # with gaps, as COCO's have
 _MARKER = ".toy_coco.json"
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 _JPEG_QUALITY = 92
 # Which pictures are special, as (remainder, period) of their index in a split.
 _GRAY = (1, 40)

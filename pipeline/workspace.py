@@ -18,9 +18,9 @@ class Workspace:
         self.artifacts = self.root / "artifacts"
         self.metadata = self.root / "metadata.sqlite"
         self.serving = self.root / "serving"
-        self.reports = self.root / "reports"
         self.logs = self.root / "logs"
         self.toy_data = self.root / "toy_coco"
+        self._lock = self.root / ".lock"
 
     def create(self) -> None:
         """Makes the folders.
@@ -29,17 +29,20 @@ class Workspace:
             WorkspaceError: when the folder cannot be made or written.
         """
         try:
-            for folder in (self.artifacts, self.serving, self.reports, self.logs):
+            for folder in (self.artifacts, self.serving, self.logs):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise errors.WorkspaceError(
                 f"workspace {self.root}: cannot be created: {error.strerror}. Name "
                 "another with --workspace."
             ) from None
-        for folder in (self.root, self.artifacts, self.serving, self.logs):
-            if not os.access(folder, os.W_OK | os.X_OK):
+        folders = [self.root, self.artifacts, self.serving, self.logs]
+        folders += [path for path in self.artifacts.iterdir() if path.is_dir()]
+        files = [path for path in (self.metadata, self._lock) if path.exists()]
+        for path in (*folders, *files):
+            if not os.access(path, os.W_OK):
                 raise errors.WorkspaceError(
-                    f"workspace {self.root}: {folder} is not writable by this user. "
+                    f"workspace {self.root}: {path} is not writable by this user. "
                     "Change its permissions or name another with --workspace."
                 )
 
@@ -50,7 +53,7 @@ class Workspace:
         Raises:
             WorkspaceError: when another process holds the workspace.
         """
-        with (self.root / ".lock").open("a+") as lock:
+        with self._lock.open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

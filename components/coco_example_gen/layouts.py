@@ -1,6 +1,7 @@
 """Finds out how a folder of COCO data is laid out."""
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Callable, Sequence
 
@@ -51,6 +52,10 @@ def detect(root: pathlib.Path, wanted: str = "auto") -> Layout:
     Raises:
         CocoFormatError: the folder is missing, fits no layout or fits one twice.
     """
+    if root.is_dir() and not os.access(root, os.R_OK | os.X_OK):
+        raise errors.CocoFormatError(
+            f"{root}: not readable by this user. Change its permissions."
+        )
     if not root.is_dir():
         raise errors.CocoFormatError(
             f"{root}: no such folder. Give the folder that holds the annotations and "

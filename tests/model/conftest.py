@@ -2,6 +2,7 @@
 
 import pathlib
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -49,6 +50,12 @@ def _serialize(image, masks, category_ids, crowds=None, image_id=1) -> bytes:
     stored = {key: _feature(value) for key, value in values.items() if value}
     example = tf.train.Example(features=tf.train.Features(feature=stored))
     return example.SerializeToString()
+
+
+@pytest.fixture(autouse=True)
+def same_initial_weights():
+    """Layers made in a test start from the same weights every time."""
+    keras.utils.set_random_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,8 @@ def test_pixel_centres_are_x_then_y_row_by_row():
 
 
 def test_without_encoder_layers_a_level_is_its_projected_feature():
-    decoder = _decoder(num_encoder_layers=0)
+    decoder = _decoder()
+    decoder.encoder_layers = []
     features = _features()
     _, levels = decoder(features)
     np.testing.assert_allclose(levels[0], decoder.inputs[0](features[3]), atol=1e-6)
@@ -50,7 +51,8 @@ def test_without_encoder_layers_a_level_is_its_projected_feature():
 
 
 def test_the_finest_level_reaches_the_mask_features_upsampled():
-    decoder = _decoder(num_encoder_layers=0)
+    decoder = _decoder()
+    decoder.encoder_layers = []
     features = _features(batch=1)
     mask_features, levels = decoder(features)
     doubled = tf.image.resize(levels[2], [16, 24], "bilinear")

@@ -23,7 +23,7 @@ def _decoder(dtype="float32", **changes):
 
 
 def _inputs(batch=2, channels=16):
-    levels = [_normal(batch, side, side + 1, channels, seed=side) for side in (1, 2, 4)]
+    levels = [_normal(batch, side, side + 1, channels, seed=side) for side in (2, 4, 8)]
     return _normal(batch, 8, 10, 12), levels
 
 

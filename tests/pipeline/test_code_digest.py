@@ -55,3 +55,8 @@ def test_training_does_not_depend_on_the_command_line():
     assert "model.losses" in modules
     assert "pipeline.cli" not in modules
     assert "pipeline.graph" not in modules
+
+
+def test_the_probe_that_runs_in_its_own_process_is_part_of_the_digest():
+    modules = code_digest._closure("components.serving_validator.executor")
+    assert "components.serving_validator.probe" in modules

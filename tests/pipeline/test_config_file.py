@@ -50,6 +50,7 @@ def test_override_is_read_as_yaml_and_beats_the_file(tmp_path):
         ("data.pad_multiple=20", "not a multiple of 32"),
         ("data.long_side=100", "short_side 800 is larger than long_side 100"),
         ("train.augment.min_scale=3", "min_scale 3.0 is larger than max_scale 2.0"),
+        ("serve.model_name=..", "serve.model_name: got"),
         ("name=My Model", "name: got 'My Model'"),
         ("train", "wanted section.key=value"),
         ("name.x=1", "'name' is not a section"),
@@ -69,6 +70,7 @@ def test_an_impossible_value_is_refused_with_key_and_value(tmp_path, override, w
     [
         ("- 1\n- 2\n", "holds a list"),
         ("a: [", "not readable as YAML"),
+        ("train: {steps: 1}\ntrain: {seed: 1}\n", "stands here twice"),
         ("name: !!python/object/apply:os.system ['true']", "not readable as YAML"),
     ],
 )

@@ -97,3 +97,15 @@ def test_limits_reach_the_gate_as_json():
     node = compiled(config.PipelineConfig(name="a", data=data))["DataGate"]
     value = node.parameters.parameters["limits"].field_value.string_value
     assert json.loads(value) == {"missing_image": 2}
+
+
+def test_what_training_does_not_depend_on_does_not_train_again(nodes):
+    changed = compiled(
+        config.PipelineConfig(
+            name="a",
+            data=config.DataConfig(max_problems={"missing_image": 2}),
+            serve=config.ServeConfig(model_name="other", validation_requests=9),
+        )
+    )
+    differing = {n for n in NODES if parameters(nodes[n]) != parameters(changed[n])}
+    assert differing == {"DataGate", "ServingValidator", "Pusher"}

@@ -11,7 +11,7 @@ def test_create_makes_every_folder_below_the_root(tmp_path):
     space = workspace.Workspace(tmp_path / "w")
     space.create()
     found = sorted(path.name for path in space.root.iterdir())
-    assert found == ["artifacts", "logs", "reports", "serving"]
+    assert found == ["artifacts", "logs", "serving"]
 
 
 def test_a_file_in_the_way_is_refused(tmp_path):
