@@ -71,10 +71,12 @@ def train(
     run = _Run(settings, run_dir, start)
     with progress.track("Training", total=settings.steps) as task:
         task.advance(start)
-        for number, batch in enumerate(batches_from(start), start=start + 1):
+        batches = batches_from(start)
+        update = step.update_for(batches.element_spec)
+        for number, batch in enumerate(batches, start=start + 1):
             if number > settings.steps:
                 break
-            run.record(number, step.update(batch))
+            run.record(number, update(batch))
             task.advance(note=run.note)
             if number % settings.checkpoint_steps == 0 or number == settings.steps:
                 saved.save()

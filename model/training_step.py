@@ -1,5 +1,7 @@
 """One update: forward, matching, losses, gradients, over replicas and micro-batches."""
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
@@ -43,6 +45,16 @@ class TrainingStep:
         self._cost = tf.function(criterion.matching_costs, **jit)
         self._losses = tf.function(criterion.loss_terms, **jit)
         self.update = tf.function(self._update)
+
+    def update_for(
+        self, batch_spec: dict[str, tf.TensorSpec]
+    ) -> Callable[[Batch], dict[str, tf.Tensor]]:
+        """`update` for one kind of batch: traced once, whatever sizes are left open.
+
+        Args:
+            batch_spec: `element_spec` of the dataset.
+        """
+        return tf.function(self._update, input_signature=[batch_spec])
 
     def _update(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Makes the update.
