@@ -213,3 +213,20 @@ def test_interrupting_leaves_the_loop_at_once(tiny_model_config, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         trainer.train(_model(tiny_model_config), interrupted, _settings(), tmp_path)
+
+
+def test_batches_with_other_numbers_of_instances_are_not_traced_again(model):
+    open_sizes = {
+        "images": tf.TensorSpec([4, _SIDE, _SIDE, 3], tf.float32),
+        "masks": tf.TensorSpec([4, None, _SIDE, _SIDE], tf.uint8),
+        "class_index": tf.TensorSpec([4, None], tf.int32),
+        "num_instances": tf.TensorSpec([4], tf.int32),
+    }
+    update = _step(model, _settings()).update_for(open_sizes)
+    batch = _tensors()
+    fewer = {**batch, "num_instances": tf.minimum(batch["num_instances"], 1)}
+    for key in ("masks", "class_index"):
+        fewer[key] = batch[key][:, :1]
+    for each in (batch, fewer):
+        assert np.isfinite(update(each)["gradient_norm"])
+    assert update.experimental_get_tracing_count() == 1
