@@ -204,15 +204,17 @@ def test_mixed_bfloat16_trains_with_finite_losses(tiny_model_config, tmp_path):
 
 
 def test_interrupting_leaves_the_loop_at_once(tiny_model_config, tmp_path):
-    def interrupted(start):
-        def generate():
-            yield _batch()
+    class Interrupted:
+        element_spec = _batches_from(0).element_spec
+
+        def __iter__(self):
+            yield _tensors()
             raise KeyboardInterrupt
 
-        return generate()
-
     with pytest.raises(KeyboardInterrupt):
-        trainer.train(_model(tiny_model_config), interrupted, _settings(), tmp_path)
+        trainer.train(
+            _model(tiny_model_config), lambda _: Interrupted(), _settings(), tmp_path
+        )
 
 
 def test_batches_with_other_numbers_of_instances_are_not_traced_again(model):
