@@ -1,0 +1,134 @@
+import io
+import shutil
+
+import pytest
+import rich.console
+from ml_metadata import metadata_store
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+from pipeline import run_local, store, summary, workspace
+
+
+def written(path):
+    config = pb.ConnectionConfig()
+    config.sqlite.filename_uri = str(path)
+    config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
+    return metadata_store.MetadataStore(config)
+
+
+def set_properties(row, values):
+    kinds = {int: "int_value", float: "double_value", str: "string_value"}
+    for key, value in values.items():
+        setattr(row.custom_properties[key], kinds[type(value)], value)
+    return row
+
+
+def artifact(type_name, uri="", **properties):
+    return set_properties(pb.Artifact(type=type_name, uri=uri), properties)
+
+
+def record(ml, run, node, inputs, outputs, state="COMPLETE", **properties):
+    """Writes one execution as TFX does; gives its outputs their ids."""
+    kind = ml.put_execution_type(pb.ExecutionType(name=node))
+    row = pb.Execution(type_id=kind, last_known_state=state)
+    pairs, contexts = [], []
+    for event_type, side in ((pb.Event.INPUT, inputs), (pb.Event.OUTPUT, outputs)):
+        for key, item in side.items():
+            item.type_id = ml.put_artifact_type(pb.ArtifactType(name=item.type))
+            event = pb.Event(type=event_type)
+            event.path.steps.add().key = key
+            event.path.steps.add().index = 0
+            pairs.append((item, event))
+    names = {"pipeline": "demo", "pipeline_run": run, "node": f"demo.{node}"}
+    for name, value in names.items():
+        type_id = ml.put_context_type(pb.ContextType(name=name))
+        contexts.append(pb.Context(type_id=type_id, name=value))
+    made, ids, _ = ml.put_execution(
+        set_properties(row, properties),
+        pairs,
+        contexts,
+        reuse_context_if_already_exist=True,
+    )
+    for (item, _), artifact_id in zip(pairs, ids, strict=True):
+        item.id = artifact_id
+    return made
+
+
+def finished(folder, *, blessed, pusher="COMPLETE"):
+    """A store with one run, whose pushed version is there when it was blessed."""
+    model = artifact("Model", str(folder / "model"))
+    version = folder / "serving" / "demo" / "17"
+    pushed = artifact("PushedModel", str(folder / "pushed"), pushed=int(blessed))
+    for copy in (folder / "pushed", version):
+        copy.mkdir(parents=True)
+        (copy / "saved_model.pb").write_bytes(b"graph")
+    if blessed:
+        set_properties(pushed, {"pushed_destination": str(version)})
+    evaluation = artifact("Evaluation", "/report", mask_ap=0.25, num_images=8, other=1)
+    verdict = artifact("ModelBlessing", blessed=int(blessed), reason="AP [0.25]")
+    infra = artifact("InfraBlessing", blessed=1, reason="it answers")
+    curves = artifact("ModelRun", "/curves")
+    ml = written(folder / "metadata.sqlite")
+    record(ml, "monday", "Trainer", {}, {"model": model, "model_run": curves})
+    outputs = {"evaluation": evaluation, "blessing": verdict}
+    record(ml, "monday", "CocoEvaluator", {"model": model}, outputs)
+    record(ml, "monday", "ServingValidator", {"model": model}, {"blessing": infra})
+    inputs = {"model": model}
+    record(ml, "monday", "Pusher", inputs, {"pushed_model": pushed}, pusher)
+    return store.Store.open(folder / "metadata.sqlite")
+
+
+def shown(folder, outcome):
+    console = rich.console.Console(file=io.StringIO(), width=100)
+    nodes = [
+        run_local.NodeResult("Trainer", "ran", 61.0),
+        run_local.NodeResult("Pusher", "ran", 4.2),
+    ]
+    space = workspace.Workspace(folder)
+    summary.show(console, run_local.RunResult("monday", nodes), outcome, space)
+    return console.file.getvalue()
+
+
+def test_a_pushed_run_names_its_numbers_reasons_and_folders(tmp_path):
+    outcome = summary.read(finished(tmp_path, blessed=True), "monday")
+    version = str(tmp_path / "serving" / "demo" / "17")
+    assert outcome == summary.Outcome(
+        blessed=True,
+        serving_ready=True,
+        pushed_to=version,
+        pushed_now=True,
+        restored=False,
+        reasons={"CocoEvaluator": "AP [0.25]", "ServingValidator": "it answers"},
+        metrics={"mask_ap": 0.25, "num_images": 8.0},
+        report="/report",
+        model=str(tmp_path / "model"),
+        tensorboard="/curves",
+    )
+    text = shown(tmp_path, outcome)
+    assert "1 min 05 s" in text  # 61.0 + 4.2
+    assert "verdict   blessed: AP [0.25]\n" in text
+    assert "metrics   mask_ap 0.250, num_images 8\n" in text
+    assert f"model     pushed to {version}\n" in text
+
+
+def test_a_refused_run_says_where_the_trained_model_stays(tmp_path):
+    outcome = summary.read(finished(tmp_path, blessed=False), "monday")
+    assert outcome.pushed_to is None
+    assert not outcome.pushed_now
+    text = shown(tmp_path, outcome)
+    assert "verdict   not blessed: AP [0.25]\n" in text
+    assert "serving   passed: it answers\n" in text
+    assert f"not pushed; the trained one stays in\n          {tmp_path}/model\n" in text
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_cached_push_is_an_earlier_runs_and_is_put_back_when_gone(tmp_path, lost):
+    metadata = finished(tmp_path, blessed=True, pusher="CACHED")
+    version = tmp_path / "serving" / "demo" / "17"
+    if lost:
+        shutil.rmtree(version)
+    outcome = summary.read(metadata, "monday")
+    assert (outcome.pushed_now, outcome.restored) == (False, lost)
+    assert (version / "saved_model.pb").read_bytes() == b"graph"
+    said = "was gone, and is back in" if lost else "model     pushed by an earlier run"
+    assert said in shown(tmp_path, outcome)
