@@ -100,7 +100,7 @@ class Stem(keras.layers.Layer):
         self.norm.build((*images_shape[:-1], self.conv.channels))
 
     def call(self, images, training=False):
-        pixels = tf.nn.relu(_normalise(self.norm, self.conv(images), training))
+        pixels = tf.nn.relu(_convolve(self.conv, self.norm, images, training))
         # Zeros equal minus infinity here: nothing is below zero after the ReLU.
         padded = tf.pad(pixels, [[0, 0], [1, 1], [1, 1], [0, 0]])
         return tf.nn.max_pool2d(padded, 3, 2, "VALID")
@@ -196,11 +196,11 @@ class _Block(keras.layers.Layer):
     def call(self, pixels, training=False):
         shortcut = pixels
         if self.shortcut_conv:
-            shortcut = self.shortcut_conv(pixels)
-            shortcut = _normalise(self.shortcut_norm, shortcut, training)
+            layers = self.shortcut_conv, self.shortcut_norm
+            shortcut = _convolve(*layers, pixels, training)
         last = len(self.convs) - 1
         for index, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
-            pixels = _normalise(norm, conv(pixels), training)
+            pixels = _convolve(conv, norm, pixels, training)
             if index < last:
                 pixels = tf.nn.relu(pixels)
         return tf.nn.relu(pixels + shortcut)
@@ -222,7 +222,16 @@ class BottleneckBlock(_Block):
         return [(width, 1, 1), (width, 3, stride), (4 * width, 1, 1)]
 
 
-def _normalise(norm: keras.layers.Layer, pixels: tf.Tensor, training: bool):
+def _convolve(
+    conv: convolution.Convolution,
+    norm: keras.layers.Layer,
+    pixels: tf.Tensor,
+    training: bool,
+) -> tf.Tensor:
+    """A convolution and its normalisation."""
+    if isinstance(norm, normalization.FrozenBatchNorm):
+        return conv(pixels, affine=norm.affine())
+    pixels = conv(pixels)
     if isinstance(norm, keras.layers.BatchNormalization):
         return norm(pixels, training=training and norm.trainable)
     return norm(pixels)

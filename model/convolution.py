@@ -15,6 +15,8 @@ class Convolution(keras.layers.Layer):
 
     Call arguments:
         inputs: float [B, H, W, C].
+        affine: float32 [channels] each, scale and shift of the outputs, which go into
+            the kernel and the bias: the same function, two passes over pixels less.
 
     Returns:
         float [B, ceil(H / stride), ceil(W / stride), channels] for odd kernels.
@@ -47,17 +49,20 @@ class Convolution(keras.layers.Layer):
                 name="bias", shape=(self.channels,), initializer="zeros"
             )
 
-    def call(self, inputs):
+    def call(self, inputs, affine: tuple[tf.Tensor, tf.Tensor] | None = None):
         padding = "SAME"
         if self.stride > 1:
             side = [self.kernel_size // 2] * 2
             inputs = tf.pad(inputs, [[0, 0], side, side, [0, 0]])
             padding = "VALID"
         kernel = tf.convert_to_tensor(self.kernel)
+        bias = tf.convert_to_tensor(self.bias) if self.use_bias else None
+        if affine is not None:
+            scale, shift = (tf.cast(vector, kernel.dtype) for vector in affine)
+            kernel *= scale
+            bias = shift if bias is None else bias * scale + shift
         outputs = tf.nn.conv2d(inputs, kernel, self.stride, padding)
-        if self.use_bias:
-            outputs = tf.nn.bias_add(outputs, tf.convert_to_tensor(self.bias))
-        return outputs
+        return outputs if bias is None else tf.nn.bias_add(outputs, bias)
 
     def get_config(self):
         return {

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from model import losses, matcher, point_sampling
+from model import losses, matcher, point_sampling, row_parts
 from pipeline import config
 
 TERMS = ("class", "mask", "dice")
@@ -99,21 +99,36 @@ def matching_costs(
         predictions: as Mask2Former returns them.
         batch: masks uint8 [B, N, S, S], class_index int32 [B, N].
     """
-    class_logits = tf.stack(predictions["class_logits"], axis=1)  # [B, L, Q, K+1]
-    embeddings = tf.stack(predictions["mask_embeddings"], axis=1)  # [B, L, Q, C]
     # Sampling is linear: features sampled once serve every query of every prediction.
     features = point_sampling.sample_features(
         predictions["mask_features"], points.matching
     )  # [B, P, C]
-    mask_logits = tf.einsum("blqc,bpc->blqp", embeddings, features)
-    cost = matcher.costs(
-        class_logits,
-        mask_logits,
-        batch["class_index"],
-        _sample_targets(batch["masks"], points.matching),
-        settings,
+    targets = _sample_targets(batch["masks"], points.matching)
+
+    def of_prediction(outputs):
+        class_logits, embeddings = outputs  # [B, Q, K + 1], [B, Q, C]
+        mask_logits = tf.matmul(embeddings, features, transpose_b=True)  # [B, Q, P]
+        cost = matcher.costs(
+            class_logits[:, tf.newaxis],
+            mask_logits[:, tf.newaxis],
+            batch["class_index"],
+            targets,
+            settings,
+        )
+        return tf.squeeze(cost, axis=1)
+
+    # One at a time: mask logits of all together would be the step's largest tensors.
+    outputs = (
+        tf.stack(predictions["class_logits"]),
+        tf.stack(predictions["mask_embeddings"]),
     )
-    return tf.stop_gradient(cost)
+    cost = tf.map_fn(
+        of_prediction,
+        outputs,
+        fn_output_signature=tf.float32,
+        parallel_iterations=1,
+    )  # [L, B, Q, N]
+    return tf.stop_gradient(tf.transpose(cost, [1, 0, 2, 3]))
 
 
 def loss_terms(
@@ -186,11 +201,18 @@ def _mask_losses(
         pairs = tf.boolean_mask(pairs, flat_query >= 0)  # [M]
     weights = tf.cast(tf.gather(flat_query, pairs) >= 0, tf.float32)
     shifts = tf.gather(tf.reshape(points.shifts, [-1, 2]), pairs)
-    places = _loss_points(maps, pairs, points, shifts, settings)  # [M, P, 2]
-    logits = point_sampling.sample_maps(maps, pairs, places)
+    maps = tf.gather(maps, pairs)  # [M, H/4, W/4]
+    places = _loss_points(maps, points, shifts, settings)  # [M, P, 2]
+    logits = point_sampling.sample_rows(maps, places)
     # Pair (b, l, n) belongs to ground truth (b, n) and to prediction l.
     image, rest = pairs // (num_predictions * padded), pairs % padded
-    targets = point_sampling.sample_maps(_merged(masks), image * padded + rest, places)
+    truth = _merged(masks)
+    targets = row_parts.in_parts(
+        lambda rows: point_sampling.sample_maps(truth, *rows),
+        (image * padded + rest, places),
+        settings.num_points * point_sampling.POINT_BYTES,
+        tf.float32,
+    )
     prediction = pairs // padded % num_predictions
     return tuple(
         tf.math.unsorted_segment_sum(
@@ -213,14 +235,25 @@ def _matched_maps(predictions, query_index: tf.Tensor) -> tf.Tensor:
     return tf.reshape(maps, [-1, shape[1], shape[2]])
 
 
-def _loss_points(maps, pairs, points, shifts, settings) -> tf.Tensor:
+def _loss_points(maps, points, shifts, settings) -> tf.Tensor:
     """Mostly uncertain points and some random ones, float32 [M, P, 2], xy_unit."""
     num_uncertain = int(settings.importance_ratio * settings.num_points)
-    candidates = point_sampling.shifted(points.candidates, shifts)  # [M, R, 2]
-    logits = point_sampling.sample_maps(tf.stop_gradient(maps), pairs, candidates)
-    uncertain = point_sampling.uncertain_points(logits, candidates, num_uncertain)
+
+    def uncertain(rows):
+        maps, shifts = rows
+        candidates = point_sampling.shifted(points.candidates, shifts)  # [M, R, 2]
+        own = tf.range(tf.shape(maps)[0])
+        logits = point_sampling.sample_maps(maps, own, candidates)
+        return point_sampling.uncertain_points(logits, candidates, num_uncertain)
+
+    chosen = row_parts.in_parts(
+        uncertain,
+        (tf.stop_gradient(maps), shifts),
+        points.candidates.shape[0] * point_sampling.POINT_BYTES,
+        tf.float32,
+    )
     others = point_sampling.shifted(points.random, shifts)
-    return tf.stop_gradient(tf.concat([uncertain, others], axis=1))
+    return tf.stop_gradient(tf.concat([chosen, others], axis=1))
 
 
 def _sample_targets(masks: tf.Tensor, points: tf.Tensor) -> tf.Tensor:

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from model import initializers, linear, point_sampling
+from model import cell_sampling, initializers, linear
 
 
 @keras.saving.register_keras_serializable(package="mask2former")
@@ -89,8 +89,6 @@ def sample_levels(
 ) -> tf.Tensor:
     """Weighted sum of bilinear samples, zero outside the maps.
 
-    All levels, points and corners are fetched by one gather.
-
     Args:
         values: float [B, S, heads, D], the levels one after the other, row by row.
         x_px, y_px: float [B, T, heads, L * P], places in their level, level by level;
@@ -101,35 +99,15 @@ def sample_levels(
     Returns:
         float [B, T, heads, D].
     """
-    points = tf.shape(x_px)[-1] // tf.shape(level_shapes)[0]
-    starts = tf.cumsum(tf.reduce_prod(level_shapes, axis=1), exclusive=True)  # [L]
-    height, width, start = (
-        tf.repeat(vector, points)  # [L * P]
-        for vector in (level_shapes[:, 0], level_shapes[:, 1], starts)
-    )
-    index, near = point_sampling.corners(x_px, y_px, height, width)
-    index = tf.concat([start + corner for corner in index], axis=-1)
-    corner_weights = tf.concat([weights * weight for weight in near], axis=-1)
-    found = _gather_heads(values, index)  # [B, T, heads, 4 * L * P, D]
-    return tf.squeeze(corner_weights[..., tf.newaxis, :] @ found, axis=-2)
-
-
-def _gather_heads(values: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
-    """Fetches tokens, each for its own image and head.
-
-    Args:
-        values: float [B, S, heads, D].
-        index: int32 [B, T, heads, samples], tokens 0..S.
-
-    Returns:
-        float [B, T, heads, samples, D].
-    """
-    shape = tf.shape(values)
-    batch, count, heads = shape[0], shape[1], values.shape[2]
-    origin = tf.range(batch)[:, tf.newaxis] * count * heads + tf.range(heads)
-    origin = origin[:, tf.newaxis, :, tf.newaxis]  # [B, 1, heads, 1]
-    flat = tf.reshape(values, [-1, values.shape[-1]])  # [B * S * heads, D]
-    return tf.gather(flat, index * heads + origin)
+    sizes = tf.unstack(level_shapes)
+    areas = tf.reduce_prod(level_shapes, axis=1)
+    maps = [
+        tf.reshape(level, [-1, *tf.unstack(size), *values.shape[2:]])
+        for level, size in zip(
+            tf.split(values, areas, axis=1, num=len(sizes)), sizes, strict=True
+        )
+    ]
+    return cell_sampling.weighted_sums(maps, x_px, y_px, weights)
 
 
 def ring_offsets(num_heads: int, num_levels: int, num_points: int) -> np.ndarray:

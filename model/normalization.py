@@ -43,10 +43,14 @@ class FrozenBatchNorm(keras.layers.Layer):
             )
             setattr(self, name, weight)
 
-    def call(self, inputs):
+    def affine(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Scale and shift of each channel, float32 [C] each."""
         variance = tf.convert_to_tensor(self.moving_variance)
         scale = tf.convert_to_tensor(self.gamma) * tf.math.rsqrt(variance + EPSILON)
-        shift = self.beta - self.moving_mean * scale
+        return scale, self.beta - self.moving_mean * scale
+
+    def call(self, inputs):
+        scale, shift = self.affine()
         return inputs * tf.cast(scale, inputs.dtype) + tf.cast(shift, inputs.dtype)
 
 
@@ -109,8 +113,21 @@ class LayerNorm(keras.layers.Layer):
         )
 
     def call(self, inputs):
-        values = tf.cast(inputs, tf.float32)
-        centred = values - tf.reduce_mean(values, axis=-1, keepdims=True)
-        variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
-        outputs = centred * tf.math.rsqrt(variance + EPSILON) * self.gamma + self.beta
-        return tf.cast(outputs, inputs.dtype)
+        normalised = _standardised(tf.cast(inputs, tf.float32))
+        return tf.cast(normalised * self.gamma + self.beta, inputs.dtype)
+
+
+@tf.custom_gradient
+def _standardised(values: tf.Tensor):
+    """Mean 0 and variance 1 over the last axis; keeps one tensor for the gradient."""
+    centred = values - tf.reduce_mean(values, axis=-1, keepdims=True)
+    variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
+    scale = tf.math.rsqrt(variance + EPSILON)
+    outputs = centred * scale
+
+    def gradient(upstream: tf.Tensor) -> tf.Tensor:
+        along = tf.reduce_mean(upstream * outputs, axis=-1, keepdims=True)
+        mean = tf.reduce_mean(upstream, axis=-1, keepdims=True)
+        return scale * (upstream - mean - outputs * along)
+
+    return outputs, gradient

@@ -6,6 +6,11 @@ Points are `xy_unit`: x and y in [0, 1] over the whole map, whose pixel centres 
 
 import tensorflow as tf
 
+from model import row_parts
+
+# The place of a point, and indices, weights and values of the four pixels around it.
+POINT_BYTES = 64
+
 
 def sample_maps(maps: tf.Tensor, map_index: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
     """Samples single-channel maps, each row of points from a map of its choice.
@@ -25,6 +30,47 @@ def sample_maps(maps: tf.Tensor, map_index: tf.Tensor, points: tf.Tensor) -> tf.
     return tf.reduce_sum(tf.cast(found, tf.float32) * weights, axis=1)
 
 
+def sample_rows(maps: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
+    """Samples each map at points of its own; the points get no gradient.
+
+    Works on a few maps at a time, and again for the gradient: indices and weights of
+    all points would be larger than the maps.
+
+    Args:
+        maps: float32 [M, H, W].
+        points: float32 [M, P, 2], xy_unit.
+
+    Returns:
+        float32 [M, P].
+    """
+    row_bytes = points.shape[1] * POINT_BYTES
+
+    def sample(rows):
+        maps, points = rows
+        return sample_maps(maps, tf.range(tf.shape(maps)[0]), points)
+
+    def spread(rows):
+        """Gradient of some maps: the points' share of each pixel around them."""
+        maps, points, upstream = rows
+        count, height, width = tf.unstack(tf.shape(maps))
+        index, weights = _around(points, height, width)  # [M, 4, P]
+        index += (tf.range(count) * height * width)[:, tf.newaxis, tf.newaxis]
+        shares = weights * tf.expand_dims(upstream, 1)
+        total = tf.math.unsorted_segment_sum(shares, index, count * height * width)
+        return tf.reshape(total, tf.shape(maps))
+
+    @tf.custom_gradient
+    def function(maps):
+        def gradient(upstream):
+            given = (maps, points, upstream)
+            return row_parts.in_parts(spread, given, row_bytes, tf.float32)
+
+        given = (maps, points)
+        return row_parts.in_parts(sample, given, row_bytes, tf.float32), gradient
+
+    return function(maps)
+
+
 def sample_features(features: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
     """Samples all channels of a feature map at points shared by the channels.
 
@@ -42,7 +88,7 @@ def sample_features(features: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(found * weights[..., tf.newaxis], axis=1)
 
 
-def corners(
+def _corners(
     x_px: tf.Tensor, y_px: tf.Tensor, height: tf.Tensor, width: tf.Tensor
 ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
     """The four pixels around places in maps of `height` x `width` pixels.
@@ -106,7 +152,7 @@ def _around(
     x_unit, y_unit = tf.unstack(points, axis=-1)
     x_px = x_unit * tf.cast(width, tf.float32) - 0.5
     y_px = y_unit * tf.cast(height, tf.float32) - 0.5
-    index, weights = corners(x_px, y_px, height, width)
+    index, weights = _corners(x_px, y_px, height, width)
     return tf.stack(index, axis=1), tf.stack(weights, axis=1)
 
 
