@@ -9,7 +9,7 @@ PARITY_STAMP := .venv-parity/.installed
 WORKSPACE ?= workspace
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help setup demo test test-all lint format lock parity benchmark clean
+.PHONY: help setup demo test test-all lint format lock parity benchmark convergence clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ parity: setup $(PARITY_STAMP) ## Compare with PyTorch at full size (5 minutes, 8
 
 benchmark: setup $(PARITY_STAMP) ## Time the model beside its peer, write benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks.model --peer-python .venv-parity/bin/python
+
+convergence: setup $(PARITY_STAMP) ## Train both on one stream, write benchmarks/CONVERGENCE.md
+	@$(BIN)/python -m benchmarks.convergence --peer-python .venv-parity/bin/python
 
 clean: ## Remove .venv and caches (never a workspace)
 	@rm -rf .venv .pytest_cache .ruff_cache .hypothesis build *.egg-info

@@ -10,10 +10,11 @@ import argparse
 import json
 import os
 import pathlib
-import platform
 import statistics
 import subprocess
 import sys
+
+from benchmarks import machine
 
 ROOT = pathlib.Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
@@ -84,7 +85,7 @@ def _page(limit: float, rows: list[str]) -> str:
             "an image. Written by `make benchmark`; times are medians, and only their",
             "ratios mean something elsewhere.",
             "",
-            f"Machine: {_processor()}, {os.cpu_count()} cores, {platform.system()}; a",
+            f"Machine: {machine.describe()}; a",
             f"large float32 matrix product reaches {limit:.0f} GFLOP/s. The limit is",
             "the model's arithmetic at that rate (a training step counted as three",
             "forward passes), as a share of the peer's time.",
@@ -98,12 +99,6 @@ def _page(limit: float, rows: list[str]) -> str:
             "",
         ]
     )
-
-
-def _processor() -> str:
-    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
-    return names[0] if names else platform.processor()
 
 
 if __name__ == "__main__":

@@ -40,9 +40,16 @@ def build(sizes: Sizes, seed: int) -> transformers.Mask2FormerForUniversalSegmen
     Weights are rounded to float16 values: half the bytes then hold them exactly.
     """
     transformers.logging.set_verbosity_error()
+    model = transformers.Mask2FormerForUniversalSegmentation(configuration(sizes))
+    _draw_all(model, seed)
+    return model.eval()
+
+
+def configuration(sizes: Sizes) -> transformers.Mask2FormerConfig:
+    """The reference's own configuration of these sizes."""
     backbone = _backbone_config(sizes.depth, sizes.stem_width)
     names = {index: f"thing {index}" for index in range(sizes.classes)}
-    config = transformers.Mask2FormerConfig(
+    return transformers.Mask2FormerConfig(
         backbone_config=backbone,
         feature_size=sizes.pixel_channels,
         mask_feature_size=sizes.mask_channels,
@@ -56,9 +63,6 @@ def build(sizes: Sizes, seed: int) -> transformers.Mask2FormerForUniversalSegmen
         id2label=names,
         train_num_points=sizes.loss_points,
     )
-    model = transformers.Mask2FormerForUniversalSegmentation(config)
-    _draw_all(model, seed)
-    return model.eval()
 
 
 def build_backbone(
