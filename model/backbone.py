@@ -144,9 +144,15 @@ class Stage(keras.layers.Layer):
 
 
 class _Block(keras.layers.Layer):
-    """Convolutions with norms, added to a shortcut that is projected if it must be."""
+    """Convolutions with norms, added to a shortcut that is projected if it must be.
+
+    Attributes:
+        LAYERS: of each convolution, how many times `width` its channels are, its kernel
+            size and whether it has the block's stride.
+    """
 
     EXPANSION = 1
+    LAYERS: tuple[tuple[int, int, bool], ...] = ()
 
     def __init__(
         self,
@@ -157,10 +163,10 @@ class _Block(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        layers = self.layout(width, stride)
         self.convs, self.norms = [], []
-        for index, (channels, size, step) in enumerate(layers, start=1):
-            conv, layer_norm = self._pair(channels, size, step, norm, str(index))
+        for index, (times, size, strided) in enumerate(self.LAYERS, start=1):
+            step = stride if strided else 1
+            conv, layer_norm = self._pair(times * width, size, step, norm, str(index))
             self.convs.append(conv)
             self.norms.append(layer_norm)
         self.shortcut_conv, self.shortcut_norm = None, None
@@ -168,10 +174,6 @@ class _Block(keras.layers.Layer):
             self.shortcut_conv, self.shortcut_norm = self._pair(
                 width * self.EXPANSION, 1, stride, norm, "shortcut"
             )
-
-    def layout(self, width: int, stride: int) -> list[tuple[int, int, int]]:
-        """Channels, kernel size and stride of each convolution."""
-        raise NotImplementedError
 
     def _pair(self, channels, size, stride, norm, name):
         policy = self.dtype_policy
@@ -209,17 +211,14 @@ class _Block(keras.layers.Layer):
 class BasicBlock(_Block):
     """Two 3x3 convolutions (ResNet-18 and 34)."""
 
-    def layout(self, width, stride):
-        return [(width, 3, stride), (width, 3, 1)]
+    LAYERS = ((1, 3, True), (1, 3, False))
 
 
 class BottleneckBlock(_Block):
     """1x1, 3x3, 1x1 convolutions (ResNet-50 and 101)."""
 
     EXPANSION = 4
-
-    def layout(self, width, stride):
-        return [(width, 1, 1), (width, 3, stride), (4 * width, 1, 1)]
+    LAYERS = ((1, 1, False), (1, 3, True), (4, 1, False))
 
 
 def _convolve(

@@ -103,19 +103,16 @@ def matching_costs(
     features = point_sampling.sample_features(
         predictions["mask_features"], points.matching
     )  # [B, P, C]
-    targets = _sample_targets(batch["masks"], points.matching)
+    truth = (
+        batch["class_index"],
+        _sample_targets(batch["masks"], points.matching),
+        settings,
+    )
 
     def of_prediction(outputs):
-        class_logits, embeddings = outputs  # [B, Q, K + 1], [B, Q, C]
-        mask_logits = tf.matmul(embeddings, features, transpose_b=True)  # [B, Q, P]
-        cost = matcher.costs(
-            class_logits[:, tf.newaxis],
-            mask_logits[:, tf.newaxis],
-            batch["class_index"],
-            targets,
-            settings,
-        )
-        return tf.squeeze(cost, axis=1)
+        class_logits, embeddings = (tf.expand_dims(each, 1) for each in outputs)
+        mask_logits = tf.einsum("blqc,bpc->blqp", embeddings, features)
+        return tf.squeeze(matcher.costs(class_logits, mask_logits, *truth), axis=1)
 
     # One at a time: mask logits of all together would be the step's largest tensors.
     outputs = (

@@ -42,29 +42,27 @@ def detect(
     """
 
     def one(image) -> dict[str, tf.Tensor]:
-        classes, masks, content, original = image
-        to_original = _resize_weights(
-            tf.shape(masks)[1:], canvas_size, content, original
-        )
+        classes, masks, *sizes = image
+        to_original = _resize_weights(tf.shape(masks)[1:], canvas_size, *sizes)
         return _detect_one(classes, masks, to_original, max_detections)
 
+    logits = (tf.cast(class_logits, tf.float32), tf.cast(mask_logits, tf.float32))
     return tf.map_fn(
         one,
-        (
-            tf.cast(class_logits, tf.float32),
-            tf.cast(mask_logits, tf.float32),
-            content_size,
-            original_size,
-        ),
-        fn_output_signature={
-            NUM_DETECTIONS: tf.TensorSpec([], tf.int32),
-            SCORES: tf.TensorSpec([max_detections], tf.float32),
-            CLASS_INDEX: tf.TensorSpec([max_detections], tf.int32),
-            BOXES: tf.TensorSpec([max_detections, 4], tf.float32),
-            MASKS_RLE: tf.TensorSpec([max_detections], tf.string),
-        },
+        (*logits, content_size, original_size),
+        fn_output_signature=_of_one_image(max_detections),
         parallel_iterations=1,  # an image's masks may fill the memory on their own
     )
+
+
+def _of_one_image(max_detections: int) -> dict[str, tf.TensorSpec]:
+    return {
+        NUM_DETECTIONS: tf.TensorSpec([], tf.int32),
+        SCORES: tf.TensorSpec([max_detections], tf.float32),
+        CLASS_INDEX: tf.TensorSpec([max_detections], tf.int32),
+        BOXES: tf.TensorSpec([max_detections, 4], tf.float32),
+        MASKS_RLE: tf.TensorSpec([max_detections], tf.string),
+    }
 
 
 def _detect_one(

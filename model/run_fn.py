@@ -27,28 +27,26 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
     transform = preprocessing.ImageTransform(transform_graph, settings.data)
     classes = preprocessing.read_categories(transform_graph)
 
-    strategy = trainer.make_strategy(settings.train)
+    recipe = settings.train
+    strategy = trainer.make_strategy(recipe)
     with strategy.scope():
         network = mask2former.build(
-            settings.model,
-            len(classes),
-            settings.train.precision,
-            settings.train.seed,
+            settings.model, len(classes), recipe.precision, recipe.seed
         )
-        if settings.train.init_from:
-            weights.load_into(network, pathlib.Path(settings.train.init_from), classes)
+        if recipe.init_from:
+            weights.load_into(network, pathlib.Path(recipe.init_from), classes)
     batches_from = functools.partial(
         dataset.train_dataset,
         sorted(f for pattern in fn_args.train_files for f in tf.io.gfile.glob(pattern)),
         classes,
-        settings.train,
+        recipe,
         transform.mean.numpy(),
         transform.std.numpy(),
-        settings.train.seed,
+        recipe.seed,
     )
     run_dir = pathlib.Path(fn_args.model_run_dir)
     unfinished = _unfinished_dir(fn_args)
-    trainer.train(network, batches_from, settings.train, run_dir, strategy, unfinished)
+    trainer.train(network, batches_from, recipe, run_dir, strategy, unfinished)
 
     module = export.ServingModule(
         network, transform, classes, settings.serve.max_detections

@@ -69,9 +69,15 @@ def train(
     start = saved.restore_latest()
     logging.info("Training from step %d to %d", start, settings.steps)
     run = _Run(settings, run_dir, start)
+    _make_steps(step, batches_from(start), run, saved, settings, start)
+    run.close()
+    return run.result()
+
+
+def _make_steps(step, batches, run: "_Run", saved, settings, start: int) -> None:
+    """Updates from `start` to the last step, with a bar and checkpoints."""
     with progress.track("Training", total=settings.steps) as task:
         task.advance(start)
-        batches = batches_from(start)
         update = step.update_for(batches.element_spec)
         for number, batch in enumerate(batches, start=start + 1):
             if number > settings.steps:
@@ -80,8 +86,6 @@ def train(
             task.advance(note=run.note)
             if number % settings.checkpoint_steps == 0 or number == settings.steps:
                 saved.save()
-    run.close()
-    return run.result()
 
 
 class _Run:

@@ -133,13 +133,7 @@ def load_into(
     """
     values, header = read(path)
     _compare_settings(header, network.model_config, path)
-    wanted = {
-        weights_architecture.own_name(weight): weight for weight in network.weights
-    }
-    part = "the whole network"
-    if header.network is None:
-        part = "the backbone"
-        wanted = {k: v for k, v in wanted.items() if k.startswith("backbone/")}
+    part, wanted = _wanted(network, header)
     notices = [f"{part} starts from {path} ({header.source})"]
     if header.network:
         fresh = {name: wanted[name].numpy() for name in (_KERNEL, _BIAS)}
@@ -154,6 +148,17 @@ def load_into(
     for notice in notices:
         logging.info("Weights: %s", notice)
     return notices
+
+
+def _wanted(network: keras.Model, header: Header) -> tuple[str, dict]:
+    """The part of a network that a file is for, and its weights by their names."""
+    wanted = {
+        weights_architecture.own_name(weight): weight for weight in network.weights
+    }
+    if header.network:
+        return "the whole network", wanted
+    backbone = {k: v for k, v in wanted.items() if k.startswith("backbone/")}
+    return "the backbone", backbone
 
 
 def _compare_settings(

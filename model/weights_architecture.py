@@ -1,7 +1,7 @@
 """Reads from the shapes of a checkpoint which network it belongs to."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
@@ -59,9 +59,22 @@ def network_of(
     def axis(name: str, number: int) -> int:
         return _axis(weights, name, number, where)
 
+    try:
+        settings = config.ModelConfig.model_validate(_sizes(weights, where, axis))
+    except ValueError as error:
+        raise errors.WeightsError(
+            f"{where} holds another architecture: {error}. {_SUPPORTED}"
+        ) from error
+    return settings, axis("decoder/class_head/kernel", 1) - 1
+
+
+def _sizes(
+    weights: Mapping[str, np.ndarray], where: str, axis: Callable[[str, int], int]
+) -> dict[str, dict]:
+    """Sizes of the network as `ModelConfig` takes them."""
     samples = axis("pixel_decoder/encoder_0/attention/attention_weights/kernel", 1)
     heads = samples // (_LEVELS * _POINTS)
-    model_config = {
+    return {
         "backbone": backbone_of(weights, where).model_dump(),
         "pixel_decoder": {
             "channels": axis("pixel_decoder/input_0/conv/kernel", 3),
@@ -81,13 +94,6 @@ def network_of(
             "mask_channels": axis("decoder/mask_head_2/kernel", 1),
         },
     }
-    try:
-        settings = config.ModelConfig.model_validate(model_config)
-    except ValueError as error:
-        raise errors.WeightsError(
-            f"{where} holds another architecture: {error}. {_SUPPORTED}"
-        ) from error
-    return settings, axis("decoder/class_head/kernel", 1) - 1
 
 
 def check(

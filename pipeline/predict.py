@@ -90,11 +90,15 @@ def predict_files(
             objects.update(found.class_names)
             done[file] = targets[file]
             task.advance()
-    text = json.dumps(results, indent=1, ensure_ascii=False)
-    (out_dir / RESULTS_FILENAME).write_text(text, encoding="utf-8")
+    _write_results(results, out_dir)
     if unreadable:
         raise errors.UserError(_explain(unreadable, len(done), out_dir))
     return Summary(model.path, out_dir, done, dict(objects))
+
+
+def _write_results(results: list[dict], out_dir: pathlib.Path) -> None:
+    text = json.dumps(results, indent=1, ensure_ascii=False)
+    (out_dir / RESULTS_FILENAME).write_text(text, encoding="utf-8")
 
 
 def _expand(paths: Iterable[pathlib.Path]) -> tuple[list[pathlib.Path], list[str]]:

@@ -56,8 +56,13 @@ def generate(
         "seed": seed,
         "size": size,
     }
-    if _is_already_there(folder, parameters):
-        return folder
+    if not _is_already_there(folder, parameters):
+        _replace(folder, parameters)
+    return folder
+
+
+def _replace(folder: pathlib.Path, parameters: dict[str, int]) -> None:
+    """Writes the folder whole, or not at all."""
     partial = folder.parent / f".{folder.name}.partial"
     try:
         shutil.rmtree(partial, ignore_errors=True)
@@ -71,7 +76,6 @@ def generate(
         ) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return folder
 
 
 def _is_already_there(folder: pathlib.Path, parameters: dict[str, int]) -> bool:

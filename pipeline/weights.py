@@ -59,6 +59,12 @@ class Converted:
         return "\n".join(lines)
 
 
+_UNNAMED_CLASSES = (
+    "the file does not name its classes: for a start of the class head, name them with "
+    "--categories annotations.json"
+)
+
+
 def convert(
     source: pathlib.Path,
     out: pathlib.Path,
@@ -96,10 +102,7 @@ def convert(
     if dropped:
         notices.append(f"not needed: {_some(dropped)}")
     if header.network and header.class_names is None:
-        notices.append(
-            "the file does not name its classes: for a start of the class head, name "
-            "them with --categories annotations.json"
-        )
+        notices.append(_UNNAMED_CLASSES)
     size = sum(value.size for value in values.values())
     return Converted(out, header, len(values), size, notices)
 
