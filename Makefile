@@ -7,12 +7,19 @@ BIN := .venv/bin
 STAMP := .venv/.installed-from-lock
 PARITY_STAMP := .venv-parity/.installed
 WORKSPACE ?= workspace
+IMAGE ?= mask2former-tfx:0.1.0
+TARGET ?= cpu
+# Locks of the container image: parts of requirements/lock.txt.
+LOCK_PART := .venv-lock/bin/uv pip compile --quiet --generate-hashes --no-emit-index-url \
+  --no-emit-find-links --python-version 3.11 --python-platform x86_64-manylinux_2_31 \
+  --constraint requirements/lock.txt --custom-compile-command 'make lock'
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help setup demo test test-all lint format lock parity benchmark convergence clean
+.PHONY: help setup demo test test-all lint format lock parity benchmark convergence image image-check \
+	test-kubeflow clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## Create .venv from the lock file (repeated only when the lock changes)
 
@@ -36,18 +43,24 @@ test: setup ## The test suite (under 20 minutes on 2 cores)
 test-all: setup ## The suite and the slow tests
 	@$(PYTEST) -m 'slow or not slow'
 
+test-kubeflow: setup ## The compiled pipeline through KFP's local runner (root; MariaDB, PostgreSQL)
+	@$(PYTEST) tests/kubeflow_e2e
+
 lint: setup ## Check formatting and style
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
 
 format: setup ## Rewrite files to the house format
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-lock: ## Renew requirements/lock.txt from the .in files
+lock: ## Renew the locks in requirements/ from the .in files
 	@"$(PYTHON)" -m venv .venv-lock && .venv-lock/bin/python -m pip install --quiet uv==$(UV_VERSION)
 	@.venv-lock/bin/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --python-version 3.11 --python-platform x86_64-manylinux_2_31 \
 	  --override requirements/overrides.txt --custom-compile-command 'make lock' \
 	  -o requirements/lock.txt requirements/runtime.in requirements/kubeflow.in requirements/dev.in
+	@$(LOCK_PART) --override requirements/overrides.txt \
+	  -o requirements/image.txt requirements/runtime.in requirements/kubeflow.in
+	@$(LOCK_PART) -o requirements/gpu.txt requirements/gpu.in
 	@rm -rf .venv-lock
 
 $(PARITY_STAMP): requirements/parity.txt
@@ -63,6 +76,12 @@ benchmark: setup $(PARITY_STAMP) ## Time the model beside its peer, write benchm
 
 convergence: setup $(PARITY_STAMP) ## Train both on one stream, write benchmarks/CONVERGENCE.md
 	@$(BIN)/python -m benchmarks.convergence --peer-python .venv-parity/bin/python
+
+image: ## Build the container image (IMAGE=name:tag TARGET=cpu|gpu)
+	@docker/build.sh $(TARGET) $(IMAGE)
+
+image-check: ## Build the image without a registry and run the quick demo in it (root, 20 minutes)
+	@docker/check_image.sh
 
 clean: ## Remove .venv and caches (never a workspace)
 	@rm -rf .venv .pytest_cache .ruff_cache .hypothesis build *.egg-info
