@@ -37,8 +37,8 @@ class Checkpoints:
         if path:
             status = self._manager.checkpoint.restore(path)
             status.assert_consumed()
-        return int(self._optimizer.step)
+        return int(self._optimizer.step.read_value())
 
     def save(self) -> None:
         """Writes a checkpoint; the oldest beyond the last two is removed."""
-        self._manager.save(checkpoint_number=int(self._optimizer.step))
+        self._manager.save(checkpoint_number=int(self._optimizer.step.read_value()))

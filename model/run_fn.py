@@ -9,26 +9,37 @@ import shutil
 import tensorflow as tf
 from tfx.components.trainer import fn_args_utils
 
-from model import dataset, export, mask2former, preprocessing, trainer, weights
+from model import cluster, dataset, export, mask2former, preprocessing, trainer, weights
 from pipeline import config
+
+# What other workers have to know to train along.
+_CALL = ("custom_config", "train_files", "transform_graph_path", "model_run_dir")
 
 
 def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
-    """Trains and exports.
+    """Trains and exports; of several workers only the chief exports.
 
     `custom_config` holds `config`, a `config.PipelineConfig` as JSON of which the
     sections data, model, train and serve are used, and `info`, texts that the
     SavedModel carries along.
     """
+    call = {name: getattr(fn_args, name) for name in _CALL}
+    with cluster.announced(call, _node_folder(fn_args)):
+        _train_and_export(fn_args)
+
+
+def _train_and_export(fn_args: fn_args_utils.FnArgs) -> None:
     settings = config.PipelineConfig.model_validate_json(
         fn_args.custom_config["config"]
     )
+    recipe = settings.train
+    unfinished = _unfinished_dir(fn_args)
+    strategy = trainer.make_strategy(recipe)
+    cluster.require_agreement(strategy, unfinished.name)
     transform_graph = pathlib.Path(fn_args.transform_graph_path)
     transform = preprocessing.ImageTransform(transform_graph, settings.data)
     classes = preprocessing.read_categories(transform_graph)
 
-    recipe = settings.train
-    strategy = trainer.make_strategy(recipe)
     with strategy.scope():
         network = mask2former.build(
             settings.model, len(classes), recipe.precision, recipe.seed
@@ -45,9 +56,10 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
         recipe.seed,
     )
     run_dir = pathlib.Path(fn_args.model_run_dir)
-    unfinished = _unfinished_dir(fn_args)
     trainer.train(network, batches_from, recipe, run_dir, strategy, unfinished)
 
+    if not cluster.is_chief():
+        return
     module = export.ServingModule(
         network, transform, classes, settings.serve.max_detections
     )
@@ -69,5 +81,9 @@ def _unfinished_dir(fn_args: fn_args_utils.FnArgs) -> pathlib.Path:
         fn_args.transform_graph_path,
     ]
     key = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()
-    # <pipeline root>/Trainer/model_run/<execution id>
-    return pathlib.Path(fn_args.model_run_dir).parents[1] / "unfinished" / key[:16]
+    return _node_folder(fn_args) / "unfinished" / key[:16]
+
+
+def _node_folder(fn_args: fn_args_utils.FnArgs) -> pathlib.Path:
+    """`<pipeline root>/Trainer`, of `<pipeline root>/Trainer/model_run/<execution>`."""
+    return pathlib.Path(fn_args.model_run_dir).parents[1]

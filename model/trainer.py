@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from model import checkpoints, criterion, optimizer, training_step
+from model import checkpoints, cluster, criterion, optimizer, training_step
 from pipeline import config, errors, progress
 
 
@@ -34,9 +34,14 @@ class TrainResult:
 
 
 def make_strategy(settings: config.TrainConfig) -> tf.distribute.Strategy:
-    """How the work is spread; build the model inside its `scope()`."""
+    """How the work is spread; build the model inside its `scope()`.
+
+    Call before TensorFlow computes anything: several workers have to meet first.
+    """
     if settings.distribution == "mirrored":
         return tf.distribute.MirroredStrategy()
+    if settings.distribution == "multi_worker":
+        return tf.distribute.MultiWorkerMirroredStrategy()
     return tf.distribute.get_strategy()
 
 
@@ -84,7 +89,8 @@ def _make_steps(step, batches, run: "_Run", saved, settings, start: int) -> None
                 break
             run.record(number, update(batch))
             task.advance(note=run.note)
-            if number % settings.checkpoint_steps == 0 or number == settings.steps:
+            due = number % settings.checkpoint_steps == 0 or number == settings.steps
+            if due and cluster.is_chief():
                 saved.save()
 
 
@@ -94,7 +100,10 @@ class _Run:
     def __init__(self, settings: config.TrainConfig, run_dir: pathlib.Path, start: int):
         self.note = ""
         self._settings = settings
-        self._writer = tf.summary.create_file_writer(str(run_dir))
+        if cluster.is_chief():
+            self._writer = tf.summary.create_file_writer(str(run_dir))
+        else:
+            self._writer = tf.summary.create_noop_writer()
         self._steps = start
         self._losses: dict[str, float] = {}
         self._nonfinite_costs = 0

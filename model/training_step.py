@@ -75,8 +75,7 @@ class TrainingStep:
     def gradients(self, batch: Batch) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
         """Gradients and metrics of an effective batch, summed over all its parts."""
         gradients, metrics = self._strategy.run(self._replica_gradients, args=(batch,))
-        first = self._strategy.experimental_local_results(gradients[0])
-        if len(first) == 1:
+        if self._strategy.num_replicas_in_sync == 1:
             return gradients, metrics
         total = tf.distribute.ReduceOp.SUM
         return tf.nest.map_structure(

@@ -1,0 +1,102 @@
+"""Several processes that train one model: who is who, and how the others are told.
+
+TensorFlow reads from TF_CONFIG where the workers are and which of them this process
+is. Worker 0 is TFX's Trainer. It alone knows the examples and the transform graph, so
+it leaves what it was called with in a file that the others, `model.train_worker`, wait
+for. It alone writes checkpoints and exports.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+import tensorflow as tf
+
+from pipeline import errors
+
+_CALL_FILE = "call_of_the_chief.json"
+_POLL_SECONDS = 2.0
+
+
+def is_chief() -> bool:
+    """Whether this is worker 0, or trains alone."""
+    return _task().get("index", 0) == 0
+
+
+def configure(hosts: Sequence[str], index: int) -> None:
+    """Sets TF_CONFIG for this process.
+
+    Args:
+        hosts: `host:port` of every worker, the chief's first.
+        index: which of them this is.
+    """
+    task = {"type": "worker", "index": index}
+    content = {"cluster": {"worker": list(hosts)}, "task": task}
+    os.environ["TF_CONFIG"] = json.dumps(content)
+
+
+@contextlib.contextmanager
+def announced(call: Mapping[str, object], folder: pathlib.Path) -> Iterator[None]:
+    """While the block runs, the other workers find the chief's call.
+
+    Args:
+        call: arguments of `run_fn.run_fn` that the others need, as JSON takes them.
+        folder: one that all workers see, and no other pipeline uses.
+    """
+    if not (_task() and is_chief()):
+        yield
+        return
+    file = folder / _CALL_FILE
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".partial")
+    partial.write_text(json.dumps(call), encoding="utf-8")
+    partial.replace(file)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def wait_for_call(folder: pathlib.Path) -> dict[str, object]:
+    """What the chief was called with, once it has left it in `folder`."""
+    while True:
+        try:
+            return json.loads((folder / _CALL_FILE).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            time.sleep(_POLL_SECONDS)
+
+
+def wait_for_end(folder: pathlib.Path) -> None:
+    """Returns when the chief is done: a worker that leaves earlier stops the others."""
+    while (folder / _CALL_FILE).exists():
+        time.sleep(_POLL_SECONDS)
+
+
+def require_agreement(strategy: tf.distribute.Strategy, key: str) -> None:
+    """Makes sure that all workers are about to train the same thing.
+
+    Args:
+        key: hexadecimal digits that name it.
+
+    Raises:
+        PipelineError: another worker was called to another training.
+    """
+    if not _task():
+        return
+    number = int(key, 16) % 2**31
+    values = strategy.run(lambda: tf.constant(number, tf.int64))
+    total = int(strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None))
+    if total != number * strategy.num_replicas_in_sync:
+        raise errors.PipelineError(
+            "the workers were called to different trainings. They are started again "
+            "and then agree; if not, two runs of this pipeline train at a time."
+        )
+
+
+def _task() -> dict[str, str | int]:
+    """`type` and `index` from TF_CONFIG; empty for a process that trains alone."""
+    content = json.loads(os.environ.get("TF_CONFIG") or "{}")
+    return content.get("task", {})
