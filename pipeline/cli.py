@@ -1,13 +1,11 @@
 """The `m2f` command."""
 
-import os
 import pathlib
-from collections.abc import Callable
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-from pipeline import errors
+from pipeline import cli_exit, kubeflow_cli
 
 app = typer.Typer(
     name="m2f",
@@ -42,6 +40,7 @@ weights_app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(weights_app, name="weights")
+app.add_typer(kubeflow_cli.app, name="kubeflow")
 
 
 def _version(wanted: bool) -> None:
@@ -80,7 +79,7 @@ def demo(
     """Make a toy dataset, then train, evaluate, bless and push a model on it."""
     from pipeline import commands
 
-    _finish(commands.demo, workspace, quick, overrides or [])
+    cli_exit.finish(commands.demo, workspace, quick, overrides or [])
 
 
 @app.command()
@@ -95,15 +94,33 @@ def run(
     ],
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     overrides: SetOption = None,
+    beam_runner: Annotated[
+        str | None,
+        typer.Option(
+            metavar="local|portable|flink|dataflow",
+            help="Where ingestion, statistics and Transform run.",
+        ),
+    ] = None,
+    beam_args: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--beam-arg",
+            metavar="ARG",
+            help="Raw argument for Beam, as --beam-arg=--job_endpoint=host:8099; "
+            "repeatable.",
+        ),
+    ] = None,
 ) -> None:
     """Run the whole graph on your own data.
 
     Exit code 0: a model was blessed and pushed. 1: it was refused, or a node failed.
     2: the data, the configuration or the workspace cannot be used.
     """
-    from pipeline import commands
+    from pipeline import beam_arguments, commands
 
-    _finish(commands.run, data, config, workspace, overrides or [])
+    chosen = beam_arguments.overrides(beam_runner, beam_args or [])
+    chosen += overrides or []
+    cli_exit.finish(commands.run, data, config, workspace, chosen)
 
 
 @app.command()
@@ -120,7 +137,7 @@ def predict(
     """Draw what a pushed model finds, and write it as COCO results."""
     from pipeline import commands
 
-    _finish(commands.predict, model, images, out, min_score)
+    cli_exit.finish(commands.predict, model, images, out, min_score)
 
 
 @app.command()
@@ -135,7 +152,7 @@ def evaluate(
     """Score a pushed model on the eval split of a COCO folder."""
     from pipeline import commands
 
-    _finish(commands.evaluate, model, data, batch_size)
+    cli_exit.finish(commands.evaluate, model, data, batch_size)
 
 
 @app.command()
@@ -145,11 +162,20 @@ def lineage(
         typer.Argument(help="A pushed version; the latest one if left out."),
     ] = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    metadata: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="A cluster's metadata database instead of a workspace's: "
+            "mysql://user@host:3306/db or postgresql://user@host:5432/db; the password "
+            "is taken from M2F_METADATA_PASSWORD.",
+        ),
+    ] = None,
 ) -> None:
     """Trace a pushed model to its data, configuration, code and verdict."""
     from pipeline import commands
 
-    _finish(commands.lineage, model, workspace)
+    cli_exit.finish(commands.lineage, model, workspace, metadata)
 
 
 @weights_app.command()
@@ -189,30 +215,4 @@ def convert(
     """
     from pipeline import commands
 
-    _finish(commands.convert_weights, source, out, categories, torch_python)
-
-
-def _finish(command: Callable[..., int], *arguments: object) -> NoReturn:
-    """Runs a command; a user's mistake is one message and exit code 2."""
-    try:
-        code = command(*arguments)
-    except errors.UserError as error:
-        code = _say(f"error: {error}", 2)
-    except errors.PipelineError as error:
-        code = _say(f"error: {error}", 1)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        code = _say(f"error: {where}{error.strerror or error}", 2)
-    except KeyboardInterrupt:
-        code = _say("interrupted: what was finished is kept", 130)
-    except Exception as error:
-        if os.environ.get("M2F_TRACEBACK"):
-            raise
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
-        code = _say(f"error: {reason} (M2F_TRACEBACK=1 shows where)", 1)
-    raise typer.Exit(code)
-
-
-def _say(message: str, code: int) -> int:
-    typer.echo(message, err=True)
-    return code
+    cli_exit.finish(commands.convert_weights, source, out, categories, torch_python)

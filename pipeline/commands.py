@@ -60,7 +60,7 @@ def predict(
     min_score: float,
 ) -> int:
     """Draws detections."""
-    with _foreground() as terminal:
+    with console.foreground() as terminal:
         from pipeline import predict as predictor
 
         summary = predictor.predict_files(model, images, out, min_score)
@@ -71,20 +71,28 @@ def predict(
 def evaluate(model: pathlib.Path, data: pathlib.Path, batch_size: int) -> int:
     """Scores a pushed model on a COCO folder."""
     data = _require_folder(data)
-    with _foreground() as terminal:
+    with console.foreground() as terminal:
         from pipeline import evaluate as evaluator
 
         terminal.print(evaluator.evaluate_folder(model, data, batch_size=batch_size))
     return 0
 
 
-def lineage(model: pathlib.Path | None, root: pathlib.Path) -> int:
-    """Prints the tree from a pushed model to its data."""
+def lineage(model: pathlib.Path | None, root: pathlib.Path, url: str | None) -> int:
+    """Prints the tree from a pushed model to its data.
+
+    Args:
+        url: of the metadata database; None for the workspace's.
+    """
     from pipeline import lineage as tracer
     from pipeline import store
 
-    space = workspace.Workspace(root)
-    tree = tracer.tree(store.Store.open(space.metadata), model)
+    if url is None:
+        found = store.Store.open(workspace.Workspace(root).metadata)
+    else:
+        with console.quiet(pathlib.Path(os.devnull)):
+            found = store.Store.connect(url)
+    tree = tracer.tree(found, model)
     terminal = rich.console.Console(highlight=False)
     if not terminal.is_terminal:  # a file or a pipe has no edge to wrap at
         terminal.width = 1000
@@ -99,7 +107,7 @@ def convert_weights(
     torch_python: str | None,
 ) -> int:
     """Converts weights and says what they are."""
-    with _foreground() as terminal:
+    with console.foreground() as terminal:
         from pipeline import weights
 
         made = weights.convert(source, out, categories_file, torch_python)
@@ -159,16 +167,3 @@ def _session(
         terminal.print(f"log       {log}", soft_wrap=True, markup=False)
         with console.bars(terminal):
             yield terminal, log
-
-
-@contextlib.contextmanager
-def _foreground() -> Iterator[rich.console.Console]:
-    """A quiet terminal for commands that have no workspace.
-
-    TensorFlow's chatter is dropped: an error of ours still reaches the user.
-    """
-    nowhere = pathlib.Path(os.devnull)
-    with console.quiet(nowhere) as terminal:
-        console.prepare_libraries(nowhere)
-        with console.bars(terminal):
-            yield terminal

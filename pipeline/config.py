@@ -5,17 +5,15 @@ from typing import Annotated, Literal
 
 import pydantic
 
+from pipeline import config_section, kubeflow_config, run_config
+
+Section = config_section.Section
+RunConfig = run_config.RunConfig
 Fraction = Annotated[float, pydantic.Field(ge=0.0, le=1.0)]
 PositiveInt = Annotated[int, pydantic.Field(gt=0)]
 NonNegativeInt = Annotated[int, pydantic.Field(ge=0)]
 PositiveFloat = Annotated[float, pydantic.Field(gt=0.0)]
 NonNegativeFloat = Annotated[float, pydantic.Field(ge=0.0)]
-
-
-class Section(pydantic.BaseModel):
-    """Base of every section: immutable, and an unknown key is an error."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=False)
 
 
 class DataConfig(Section):
@@ -187,7 +185,7 @@ class TrainConfig(Section):
     milestones: tuple[Fraction, ...] = (0.889, 0.963)
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     xla: bool = False
-    distribution: Literal["none", "mirrored"] = "none"
+    distribution: Literal["none", "mirrored", "multi_worker"] = "none"
     checkpoint_steps: PositiveInt = 5_000
     log_steps: PositiveInt = 20
     shuffle_images: PositiveInt = 1_000
@@ -236,18 +234,6 @@ class ServeConfig(Section):
     validation_requests: PositiveInt = 3
 
 
-class RunConfig(Section):
-    """How the graph is run.
-
-    Attributes:
-        beam_workers: processes for ingestion, statistics and Transform. TFX counts it
-            as part of a node, so another number runs those nodes again.
-    """
-
-    enable_cache: bool = True
-    beam_workers: PositiveInt = 1
-
-
 class PipelineConfig(Section):
     """Everything a run depends on, apart from the data itself."""
 
@@ -258,6 +244,7 @@ class PipelineConfig(Section):
     evaluate: EvaluateConfig = EvaluateConfig()
     serve: ServeConfig = ServeConfig()
     run: RunConfig = RunConfig()
+    kubeflow: kubeflow_config.KubeflowConfig = kubeflow_config.KubeflowConfig()
 
     def to_json(self) -> str:
         """Canonical JSON: equal configurations give equal strings."""

@@ -1,6 +1,8 @@
 """Reads a configuration from YAML and explains what is wrong with one."""
 
 import pathlib
+import types
+import typing
 from collections.abc import Sequence
 from importlib import resources
 from typing import Any
@@ -47,7 +49,21 @@ def load(source: str, overrides: Sequence[str] = ()) -> config.PipelineConfig:
     Raises:
         ConfigError: naming the key, the value and what would be accepted.
     """
-    values = _read_yaml(source)
+    return from_values(_read_yaml(source), overrides, source)
+
+
+def from_values(
+    values: dict[str, Any], overrides: Sequence[str], source: str
+) -> config.PipelineConfig:
+    """Checks values that were read before, `overrides` applied.
+
+    Args:
+        values: sections, as YAML or JSON give them; changed by the overrides.
+        source: where they come from, for messages.
+
+    Raises:
+        ConfigError: naming the key, the value and what would be accepted.
+    """
     for override in overrides:
         _apply_override(values, override)
     try:
@@ -119,5 +135,15 @@ def _explain(source: str, error: pydantic.ValidationError) -> str:
 def _known_keys(location: tuple[Any, ...]) -> str:
     section: Any = config.PipelineConfig
     for part in location[:-1]:
-        section = section.model_fields[part].annotation
+        if not hasattr(section, "model_fields"):  # a mapping or list of sections
+            section = _section_among(section)
+        else:
+            section = section.model_fields[part].annotation
+            if isinstance(section, types.UnionType):
+                section = _section_among(section)
     return f"Known here: {', '.join(section.model_fields)}."
+
+
+def _section_among(annotation: Any) -> Any:
+    arguments = typing.get_args(annotation)
+    return next(kind for kind in arguments if hasattr(kind, "model_fields"))

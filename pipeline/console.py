@@ -55,6 +55,19 @@ def prepare_libraries(log_file: pathlib.Path) -> None:
     )
 
 
+@contextlib.contextmanager
+def foreground() -> Iterator[rich.console.Console]:
+    """A quiet terminal for commands that have no workspace.
+
+    TensorFlow's chatter is dropped: an error of ours still reaches the user.
+    """
+    nowhere = pathlib.Path(os.devnull)
+    with quiet(nowhere) as terminal:
+        prepare_libraries(nowhere)
+        with bars(terminal):
+            yield terminal
+
+
 class BarReporter:
     """Draws `progress.track` bars with rich; in a pipe it prints nothing."""
 

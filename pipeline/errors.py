@@ -24,6 +24,10 @@ class WorkspaceError(UserError):
     """A workspace that cannot be written, or that another run is using."""
 
 
+class MetadataError(UserError):
+    """A metadata database that cannot be reached or used."""
+
+
 class ModelFileError(UserError):
     """A path that holds no SavedModel made by this pipeline."""
 

@@ -17,18 +17,18 @@ from tfx.dsl.components.common import resolver
 from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.proto import pusher_pb2, trainer_pb2
 
+from components.atomic_pusher import component as atomic_pusher
 from components.coco_evaluator import component as coco_evaluator
 from components.coco_example_gen import component as coco_example_gen
 from components.data_gate import component as data_gate
 from components.serving_validator import component as serving_validator
 from model import features, weights
-from pipeline import baseline, code_digest, config
+from pipeline import baseline, beam_arguments, code_digest, config, errors
 
 # After TFX, which puts a stand-in where this version looks for a part of tfx-bsl.
 import tensorflow_data_validation as tfdv  # isort: skip
 
 SCHEMA = resources.files("schemas") / "coco_examples.pbtxt"
-_BEAM_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,20 +50,39 @@ class Locations:
 
 
 def create_pipeline(
-    settings: config.PipelineConfig, locations: Locations
+    settings: config.PipelineConfig, locations: Locations, with_baseline: bool = True
 ) -> tfx_pipeline.Pipeline:
-    """Builds the nodes in the order an image travels them."""
+    """Builds the nodes in the order an image travels them.
+
+    Args:
+        with_baseline: False leaves the resolver out, for a runner that has none.
+    """
     return tfx_pipeline.Pipeline(
         pipeline_name=settings.name,
         pipeline_root=locations.artifact_root,
-        components=_nodes(settings, locations),
+        components=_nodes(settings, locations, with_baseline),
         enable_cache=settings.run.enable_cache,
-        beam_pipeline_args=beam_args(settings.run),
+        beam_pipeline_args=_beam_args(settings, locations),
+    )
+
+
+def _beam_args(settings: config.PipelineConfig, locations: Locations) -> list[str]:
+    run = settings.run
+    if run.beam_runner == "dataflow":
+        for place in (locations.data_root, locations.artifact_root):
+            if not place.startswith("gs://"):
+                raise errors.ConfigError(
+                    f"run.beam_runner dataflow: Google's machines cannot read {place}; "
+                    "wanted a folder in gs://. Use flink, whose workers mount the "
+                    "volume that the pods share."
+                )
+    return beam_arguments.build(
+        run.beam_runner, run.beam_workers, run.beam_args, settings.kubeflow.image
     )
 
 
 def _nodes(
-    settings: config.PipelineConfig, locations: Locations
+    settings: config.PipelineConfig, locations: Locations, with_baseline: bool
 ) -> list[base_node.BaseNode]:
     example_gen = coco_example_gen.CocoExampleGen(
         input_base=locations.data_root,
@@ -80,7 +99,7 @@ def _nodes(
     transform.add_upstream_node(checks[-1])
     trainer = _trainer(settings, examples, transform.outputs["transform_graph"])
     model = trainer.outputs["model"]
-    judges = _judges(settings, examples, model)
+    judges = _judges(settings, examples, model, with_baseline)
     pusher = _pusher(settings, locations, model, *judges[-2:])
     return [example_gen, schema_gen, *checks, transform, trainer, *judges, pusher]
 
@@ -113,15 +132,14 @@ def _judges(
     settings: config.PipelineConfig,
     examples: types.BaseChannel,
     model: types.BaseChannel,
+    with_baseline: bool,
 ) -> list[base_node.BaseNode]:
     """The baseline, the evaluator and the serving validator."""
-    baseline_model = resolver.Resolver(
-        strategy_class=baseline.LatestOtherBlessedModel, **baseline.channels(model)
-    ).with_id("LatestBlessedModel")
+    baselines = [_baseline(model)] if with_baseline else []
     evaluator = coco_evaluator.CocoEvaluator(
         examples=examples,
         model=model,
-        baseline_model=baseline_model.outputs[baseline.MODEL],
+        baseline_model=baselines[0].outputs[baseline.MODEL] if baselines else None,
         eval_config=json_format.MessageToJson(eval_config(settings.evaluate)),
         batch_size=settings.evaluate.batch_size,
         code_digest=code_digest.of_module("components.coco_evaluator.executor"),
@@ -132,7 +150,13 @@ def _judges(
         num_requests=settings.serve.validation_requests,
         code_digest=code_digest.of_module("components.serving_validator.executor"),
     )
-    return [baseline_model, evaluator, validator]
+    return [*baselines, evaluator, validator]
+
+
+def _baseline(model: types.BaseChannel) -> resolver.Resolver:
+    return resolver.Resolver(
+        strategy_class=baseline.LatestOtherBlessedModel, **baseline.channels(model)
+    ).with_id("LatestBlessedModel")
 
 
 def _pusher(
@@ -141,12 +165,12 @@ def _pusher(
     model: types.BaseChannel,
     evaluator: coco_evaluator.CocoEvaluator,
     validator: serving_validator.ServingValidator,
-) -> stock.Pusher:
+) -> atomic_pusher.Pusher:
     folder = pathlib.PurePosixPath(locations.serving_root, settings.serve.model_name)
     destination = pusher_pb2.PushDestination(
         filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(folder))
     )
-    return stock.Pusher(
+    return atomic_pusher.Pusher(
         model=model,
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=validator.outputs["blessing"],
@@ -244,19 +268,3 @@ def eval_config(evaluate: config.EvaluateConfig) -> config_pb2.EvalConfig:
         model_specs=[config_pb2.ModelSpec(name="candidate")],
         metrics_specs=[config_pb2.MetricsSpec(metrics=[metric])],
     )
-
-
-def beam_args(run: config.RunConfig) -> list[str]:
-    """Arguments for Beam on one machine.
-
-    The runner is pinned because Beam's default first tries to download another one,
-    and a container image is named because TFX otherwise builds a source package of
-    itself for workers that do not exist.
-    """
-    mode = "in_memory" if run.beam_workers == 1 else "multi_processing"
-    return [
-        f"--runner={_BEAM_RUNNER}",
-        f"--direct_running_mode={mode}",
-        f"--direct_num_workers={run.beam_workers}",
-        "--sdk_container_image=local",
-    ]

@@ -29,7 +29,7 @@ def tree(metadata: store.Store, model: pathlib.Path | None) -> rich.tree.Tree:
     """Draws the trace of `model`, or of the model pushed last.
 
     Raises:
-        UserError: when no such model was pushed from this workspace.
+        UserError: when the metadata store knows of no such push.
     """
     return _draw(trace(metadata, model))
 
@@ -38,7 +38,7 @@ def trace(metadata: store.Store, model: pathlib.Path | None) -> Trace:
     """Walks from a pushed model to the examples it was trained on.
 
     Raises:
-        UserError: when no such model was pushed from this workspace.
+        UserError: when the metadata store knows of no such push.
     """
     pushed = _find(metadata, model)
     pusher = metadata.producer(pushed.artifact_id)
@@ -73,8 +73,8 @@ def _find(metadata: store.Store, model: pathlib.Path | None) -> store.Artifact:
     ]
     if not pushed:
         raise errors.UserError(
-            "no model was pushed from this workspace yet. `m2f run` and `m2f demo` "
-            "push a model once it is blessed."
+            "this metadata store knows of no pushed model. `m2f run`, `m2f demo` and "
+            "a run on Kubeflow push one once it is blessed."
         )
     if model is None:
         return pushed[-1]
@@ -85,7 +85,7 @@ def _find(metadata: store.Store, model: pathlib.Path | None) -> store.Artifact:
             return artifact
     known = "\n  ".join(str(a.properties["pushed_destination"]) for a in pushed[-20:])
     raise errors.UserError(
-        f"{model}: not pushed from this workspace. Pushed were:\n  {known}"
+        f"{model}: this metadata store knows of no such push. Pushed were:\n  {known}"
     )
 
 

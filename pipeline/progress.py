@@ -7,7 +7,7 @@ draws bars, and a run in a container keeps the default, which logs a line now an
 import contextlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 _LOG_SECONDS = 30.0
@@ -33,29 +33,37 @@ class Reporter(Protocol):
 class LogTask:
     """A bar for logs: one line at most every half minute."""
 
-    def __init__(self, description: str, total: int | None):
+    def __init__(
+        self,
+        description: str,
+        total: int | None,
+        say: Callable[[str], None] = logging.info,
+    ):
         self.description = description
         self.total = total
         self.done = 0
+        self._say = say
         self._last = time.monotonic()
 
     def advance(self, count: int = 1, note: str = "") -> None:
         self.done += count
         if time.monotonic() - self._last >= _LOG_SECONDS:
             self._last = time.monotonic()
-            logging.info(
-                "%s: %d/%s %s", self.description, self.done, self.total or "?", note
-            )
+            total = self.total or "?"
+            self._say(f"{self.description}: {self.done}/{total} {note}".rstrip())
 
 
 class LogReporter:
-    """Writes progress to the log."""
+    """Writes progress to the log, or to whoever `say` tells."""
+
+    def __init__(self, say: Callable[[str], None] = logging.info):
+        self._say = say
 
     def start(self, description: str, total: int | None) -> LogTask:
-        return LogTask(description, total)
+        return LogTask(description, total, self._say)
 
     def finish(self, task: LogTask) -> None:
-        logging.info("%s: %d done", task.description, task.done)
+        self._say(f"{task.description}: {task.done} done")
 
 
 _reporter: Reporter = LogReporter()

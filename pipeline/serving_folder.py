@@ -1,29 +1,11 @@
 """Keeps the folder of pushed models and the metadata store in agreement."""
 
-import contextlib
 import pathlib
 import shutil
-from collections.abc import Iterator
 
 from pipeline import store
 
 _COMPLETE = "saved_model.pb"  # what the Pusher copies last
-
-
-@contextlib.contextmanager
-def cleared_on_failure(serving: pathlib.Path) -> Iterator[None]:
-    """Removes versions that appeared while the block failed or was interrupted.
-
-    The Pusher writes outside the artifact folders that TFX cleans up, so a version it
-    did not finish, or finished and could not record, would be served all the same.
-    """
-    before = _versions(serving)
-    try:
-        yield
-    except BaseException:
-        for version in _versions(serving) - before:
-            shutil.rmtree(version, ignore_errors=True)
-        raise
 
 
 def restore(pushed: store.Artifact) -> bool:
@@ -46,7 +28,3 @@ def restore(pushed: store.Artifact) -> bool:
     shutil.copytree(pushed.uri, partial)
     partial.replace(version)
     return True
-
-
-def _versions(serving: pathlib.Path) -> set[pathlib.Path]:
-    return {path for path in serving.glob("*/*") if path.is_dir()}

@@ -7,7 +7,7 @@ from ml_metadata import errors as ml_errors
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
-from pipeline import errors
+from pipeline import errors, metadata_url
 
 _Execution = metadata_store_pb2.Execution
 _OUTPUTS = (metadata_store_pb2.Event.OUTPUT, metadata_store_pb2.Event.DECLARED_OUTPUT)
@@ -69,12 +69,24 @@ class Store:
                 "while it made the file leaves it empty: remove it and run again."
             ) from None
 
+    @classmethod
+    def connect(cls, url: str) -> "Store":
+        """Opens a database by its address; the password is in the environment.
+
+        Raises:
+            MetadataError: naming what keeps it from being read.
+        """
+        address = metadata_url.parse(url)
+        password = metadata_url.password_from_environment()
+        return cls(metadata_url.connect(address, password))
+
     def run(self, run_id: str) -> dict[str, Execution]:
-        """The executions of one run, by node id."""
+        """The executions of one run, by node id; the last one of a node counts."""
         context = self._store.get_context_by_type_and_name("pipeline_run", run_id)
         if context is None:
             return {}
         rows = self._store.get_executions_by_context(context.id)
+        rows = sorted(rows, key=lambda row: row.id)
         executions = [self._execution(row) for row in rows]
         return {execution.node_id: execution for execution in executions}
 

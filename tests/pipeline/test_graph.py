@@ -3,7 +3,7 @@ import json
 import pytest
 from tfx.dsl.compiler import compiler
 
-from pipeline import config, graph
+from pipeline import config, errors, graph
 
 NODES = [
     "CocoExampleGen",
@@ -85,11 +85,26 @@ def test_thresholds_are_those_of_the_configuration():
     assert dog.threshold.value_threshold.lower_bound.value == 0.3
 
 
-def test_beam_neither_downloads_a_runner_nor_ships_a_package():
-    arguments = graph.beam_args(config.RunConfig(beam_workers=2))
-    assert any(a.endswith("FnApiRunner") for a in arguments)
-    assert any(a.startswith("--sdk_container_image=") for a in arguments)
-    assert "--direct_num_workers=2" in arguments
+def test_engine_and_its_arguments_reach_every_node_that_uses_beam():
+    run = config.RunConfig(beam_runner="flink", beam_workers=3)
+    kubeflow = {"image": "registry.example.com/m2f:1"}
+    settings = config.PipelineConfig(name="a", run=run, kubeflow=kubeflow)
+    pipeline = graph.create_pipeline(settings, LOCATIONS)
+    assert "--parallelism=3" in pipeline.beam_pipeline_args
+    assert "--sdk_container_image=registry.example.com/m2f:1" in (
+        pipeline.beam_pipeline_args
+    )
+
+
+def test_dataflow_is_refused_a_folder_that_google_cannot_read():
+    arguments = ["--project=p", "--region=r", "--temp_location=gs://b/t"]
+    run = config.RunConfig(
+        beam_runner="dataflow",
+        beam_args=[*arguments, "--sdk_container_image=i"],
+    )
+    settings = config.PipelineConfig(name="a", run=run)
+    with pytest.raises(errors.ConfigError, match="cannot read data;"):
+        graph.create_pipeline(settings, LOCATIONS)
 
 
 def test_limits_reach_the_gate_as_json():

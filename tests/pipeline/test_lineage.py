@@ -160,12 +160,12 @@ def test_the_tree_tells_verdict_baseline_configuration_and_data(ml, tmp_path):
 
 def test_a_model_that_was_not_pushed_is_refused_with_those_that_were(ml, tmp_path):
     run(ml, "3", pushed=0)
-    with pytest.raises(errors.UserError, match="no model was pushed from this"):
+    with pytest.raises(errors.UserError, match="knows of no pushed model"):
         lineage.trace(opened(tmp_path), None)
     run(ml, "1")
     with pytest.raises(errors.UserError) as caught:
         lineage.trace(opened(tmp_path), pathlib.Path("/serving/demo/3"))
     assert str(caught.value).splitlines() == [
-        "/serving/demo/3: not pushed from this workspace. Pushed were:",
+        "/serving/demo/3: this metadata store knows of no such push. Pushed were:",
         "  /serving/demo/1",
     ]

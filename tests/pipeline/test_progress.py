@@ -43,3 +43,14 @@ def test_without_a_terminal_the_end_is_logged(caplog):
     with caplog.at_level(logging.INFO), progress.track("Reading", 3) as bar:
         bar.advance(3)
     assert "Reading: 3 done" in caplog.text
+
+
+def test_a_pod_prints_progress_instead_of_logging_it(monkeypatch, caplog):
+    said = []
+    reporter = progress.LogReporter(said.append)
+    monkeypatch.setattr(progress, "_reporter", reporter)
+    monkeypatch.setattr(progress, "_LOG_SECONDS", 0.0)
+    with caplog.at_level(logging.INFO), progress.track("Training", 3) as bar:
+        bar.advance(2, "loss 1.50")
+    assert said == ["Training: 2/3 loss 1.50", "Training: 2 done"]
+    assert caplog.text == ""

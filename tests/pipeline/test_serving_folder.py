@@ -31,19 +31,3 @@ def test_a_version_that_was_lost_is_put_back(tmp_path, damage):
     assert serving_folder.restore(artifact)
     assert (version / "saved_model.pb").read_bytes() == b"graph"
     assert [path.name for path in version.parent.iterdir()] == ["17"]
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
-def test_what_a_failed_push_left_is_removed_and_older_versions_stay(tmp_path, error):
-    serving = tmp_path / "serving"
-    (serving / "demo" / "1").mkdir(parents=True)
-    with pytest.raises(error), serving_folder.cleared_on_failure(serving):
-        (serving / "demo" / "2").mkdir()
-        raise error
-    assert [path.name for path in (serving / "demo").iterdir()] == ["1"]
-
-
-def test_what_a_push_finished_stays(tmp_path):
-    with serving_folder.cleared_on_failure(tmp_path):
-        (tmp_path / "demo" / "2").mkdir(parents=True)
-    assert (tmp_path / "demo" / "2").is_dir()

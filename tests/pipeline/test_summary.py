@@ -6,7 +6,7 @@ import rich.console
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from pipeline import run_local, store, summary, workspace
+from pipeline import node_launch, run_local, store, summary, workspace
 
 
 def written(path):
@@ -81,8 +81,8 @@ def finished(folder, *, blessed, pusher="COMPLETE"):
 def shown(folder, outcome):
     console = rich.console.Console(file=io.StringIO(), width=100)
     nodes = [
-        run_local.NodeResult("Trainer", "ran", 61.0),
-        run_local.NodeResult("Pusher", "ran", 4.2),
+        node_launch.NodeResult("Trainer", "ran", 61.0),
+        node_launch.NodeResult("Pusher", "ran", 4.2),
     ]
     space = workspace.Workspace(folder)
     summary.show(console, run_local.RunResult("monday", nodes), outcome, space)

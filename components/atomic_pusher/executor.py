@@ -1,0 +1,39 @@
+"""Executor of the Pusher: TFX's own, with the version appearing in one step."""
+
+import pathlib
+
+from tfx.components.pusher import executor
+from tfx.proto import pusher_pb2
+from tfx.types import artifact_utils
+from tfx.utils import proto_utils
+
+from components.atomic_pusher import staging
+
+_DESTINATION = "pushed_destination"
+
+
+class Executor(executor.Executor):
+    """Pushes a blessed model; a killed push leaves no version that looks finished."""
+
+    def Do(self, input_dict, output_dict, exec_properties) -> None:
+        artifact = artifact_utils.get_single_instance(output_dict["pushed_model"])
+        destination = pusher_pb2.PushDestination()
+        proto_utils.json_to_proto(exec_properties["push_destination"], destination)
+        base = pathlib.Path(destination.filesystem.base_directory)
+        pushed = pathlib.Path(artifact.uri)
+        destination.filesystem.base_directory = str(staging.begin(pushed, base))
+        staged = proto_utils.proto_to_json(destination)
+        try:
+            super().Do(
+                input_dict, output_dict, {**exec_properties, "push_destination": staged}
+            )
+            if artifact.get_int_custom_property("pushed") == 1:
+                copied = artifact.get_string_custom_property(_DESTINATION)
+                version = staging.finish(pushed, pathlib.Path(copied))
+                artifact.set_string_custom_property(_DESTINATION, str(version))
+                artifact.set_string_custom_property("pushed_version", version.name)
+            else:
+                staging.undo(pushed.parents[1], pushed.name)
+        except BaseException:
+            staging.undo(pushed.parents[1], pushed.name)
+            raise

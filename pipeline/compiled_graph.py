@@ -1,0 +1,41 @@
+"""From a configuration to the compiled graph that a runner executes."""
+
+import hashlib
+import pathlib
+
+from tfx.dsl.compiler import compiler
+from tfx.proto.orchestration import pipeline_pb2
+
+from pipeline import config, graph, ir
+
+
+def build(
+    settings: config.PipelineConfig,
+    data: str,
+    root: pathlib.Path,
+    serving: pathlib.Path,
+) -> pipeline_pb2.Pipeline:
+    """Compiles the graph with the paths of one place.
+
+    The run id stays a parameter, and no metadata store is named in it.
+
+    Args:
+        data: the COCO folder.
+        root: artifacts go to `<root>/<name>`, the schema to `<root>/schemas`.
+        serving: blessed models go to `<serving>/<model name>/<version>`.
+    """
+    locations = graph.Locations(
+        data_root=data,
+        artifact_root=str(root / settings.name),
+        serving_root=str(serving),
+        schema_file=str(_schema_by_content(root / "schemas")),
+    )
+    return compiler.Compiler().compile(graph.create_pipeline(settings, locations))
+
+
+def _schema_by_content(folder: pathlib.Path) -> pathlib.Path:
+    """The schema under a name that changes with its content, and only with it."""
+    content = graph.SCHEMA.read_bytes()
+    path = folder / f"{hashlib.sha256(content).hexdigest()[:16]}.pbtxt"
+    ir.write_once(path, content)
+    return path

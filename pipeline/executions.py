@@ -1,0 +1,124 @@
+"""What the metadata store says of one node in one run, and the mending of it.
+
+Light on purpose, without TensorFlow: the process that watches a node mends with it.
+"""
+
+import dataclasses
+import pathlib
+import shutil
+
+from ml_metadata import metadata_store
+from ml_metadata.proto import metadata_store_pb2
+from tfx.dsl.compiler import constants
+from tfx.proto.orchestration import pipeline_pb2
+
+from components.atomic_pusher import staging
+from pipeline import ir
+
+_Execution = metadata_store_pb2.Execution
+_DONE = (_Execution.COMPLETE, _Execution.CACHED)
+_OPEN = (_Execution.NEW, _Execution.RUNNING)
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeRun:
+    """One node in one run.
+
+    Attributes:
+        folder: outputs are `<folder>/<output key>/<execution id>`.
+    """
+
+    pipeline: str
+    run_id: str
+    node_id: str
+    folder: pathlib.Path
+
+    @classmethod
+    def of(
+        cls, compiled: pipeline_pb2.Pipeline, node_id: str, run_id: str
+    ) -> "NodeRun":
+        return cls(
+            pipeline=compiled.pipeline_info.id,
+            run_id=run_id,
+            node_id=node_id,
+            folder=ir.artifact_root(compiled) / node_id,
+        )
+
+
+def find(store: metadata_store.MetadataStore, node_run: NodeRun) -> list[_Execution]:
+    """The node's executions in this run, oldest first."""
+    run = store.get_context_by_type_and_name(
+        constants.PIPELINE_RUN_CONTEXT_TYPE_NAME, node_run.run_id
+    )
+    if run is None:
+        return []
+    wanted = f"{node_run.pipeline}.{node_run.node_id}"
+    found = [
+        execution
+        for execution in store.get_executions_by_context(run.id)
+        if wanted in _node_names(store, execution)
+    ]
+    return sorted(found, key=lambda execution: execution.id)
+
+
+def _node_names(
+    store: metadata_store.MetadataStore, execution: _Execution
+) -> list[str]:
+    return [
+        context.name
+        for context in store.get_contexts_by_execution(execution.id)
+        if context.type == constants.NODE_CONTEXT_TYPE_NAME
+    ]
+
+
+def finished(
+    store: metadata_store.MetadataStore, node_run: NodeRun
+) -> _Execution | None:
+    """The execution that ended well, if one did."""
+    done = [e for e in find(store, node_run) if e.last_known_state in _DONE]
+    return done[-1] if done else None
+
+
+def mend(store: metadata_store.MetadataStore, node_run: NodeRun) -> list[int]:
+    """Clears up after attempts that were killed: call when none is alive.
+
+    What they half wrote is removed, and an execution that still counts as running is
+    recorded as failed. TFX takes a failed execution up again under its id.
+
+    Returns:
+        Ids of the executions that counted as running.
+
+    Raises:
+        OSError: what was half written cannot be removed.
+    """
+    mended = []
+    for execution in find(store, node_run):
+        if execution.last_known_state in _DONE:
+            continue
+        staging.undo(node_run.folder, execution.id)
+        system = node_run.folder / ".system" / "executor_execution"
+        for leftover in (
+            *node_run.folder.glob(f"*/{execution.id}"),
+            *system.glob(str(execution.id)),
+        ):
+            shutil.rmtree(leftover)
+        if execution.last_known_state in _OPEN:
+            execution.last_known_state = _Execution.FAILED
+            store.put_executions([execution])
+            mended.append(execution.id)
+    return mended
+
+
+def reopen(store: metadata_store.MetadataStore, node_run: NodeRun) -> None:
+    """Marks the execution that TFX is about to take up again as running.
+
+    TFX itself leaves it failed until it is complete.
+    """
+    failed = [
+        execution
+        for execution in find(store, node_run)
+        if execution.last_known_state == _Execution.FAILED
+    ]
+    for execution in failed[-1:]:
+        execution.last_known_state = _Execution.RUNNING
+        store.put_executions([execution])

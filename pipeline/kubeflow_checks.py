@@ -1,0 +1,195 @@
+"""Refuses, before anything is compiled, what could not work on a cluster."""
+
+import collections
+import pathlib
+import re
+from collections.abc import Iterator, Sequence
+
+from pipeline import config, errors, kubeflow_config, kubeflow_names, metadata_url
+
+# KFP's launcher puts volumes of its own there.
+_TAKEN_MOUNTS = ("/gcs", "/s3", "/minio", "/.local", "/.cache", "/.config")
+_SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|ACCESS_KEY", re.I)
+_OWN_VARIABLES = (metadata_url.URL_VARIABLE, metadata_url.PASSWORD_VARIABLE)
+_MOST_PROBLEMS = 20
+
+
+def check(settings: config.PipelineConfig, out: pathlib.Path) -> None:
+    """Everything that can be said without building the graph.
+
+    Raises:
+        ConfigError: naming all that is wrong.
+    """
+    cluster = settings.kubeflow
+    _refuse(
+        [
+            *_file_problems(out),
+            *_image_problems(cluster),
+            *_mount_problems(cluster),
+            *_folder_problems(settings),
+            *_metadata_problems(cluster),
+            *_variable_problems(cluster),
+            *_template_problems(settings),
+        ]
+    )
+
+
+def check_nodes(
+    cluster: kubeflow_config.KubeflowConfig, node_ids: Sequence[str]
+) -> None:
+    """What depends on the nodes of the graph.
+
+    Raises:
+        ConfigError: naming all that is wrong.
+    """
+    known = [kubeflow_names.PREPARE, *node_ids]
+    problems = [
+        f"kubeflow.nodes.{name}: the graph has no such node. It has: "
+        f"{', '.join(known)}."
+        for name in cluster.nodes
+        if name not in known
+    ]
+    named = collections.defaultdict(list)
+    for node_id in known:
+        named[kubeflow_names.task_name(node_id)].append(node_id)
+    for task, ids in named.items():
+        if len(ids) > 1:
+            problems.append(
+                f"nodes {' and '.join(ids)} would both be the task {task!r}. Rename "
+                "one with .with_id() in pipeline/graph.py."
+            )
+    for node_id in known:
+        problems += _gpu_problems(node_id, cluster.resources(node_id))
+    _refuse(problems)
+
+
+def _refuse(problems: Sequence[str]) -> None:
+    if problems:
+        shown = "\n  ".join(problems[:_MOST_PROBLEMS])
+        raise errors.ConfigError(f"this cannot run on Kubeflow:\n  {shown}")
+
+
+def _file_problems(out: pathlib.Path) -> Iterator[str]:
+    if out.suffix not in (".yaml", ".yml"):
+        yield f"--out {out}: wanted a file that ends in .yaml."
+
+
+def _image_problems(cluster: kubeflow_config.KubeflowConfig) -> Iterator[str]:
+    if not cluster.image:
+        yield (
+            "kubeflow.image: no container image. Build one with `make image`, push it "
+            "to a registry that the cluster reads, and give it with --image."
+        )
+
+
+def _mount_problems(cluster: kubeflow_config.KubeflowConfig) -> Iterator[str]:
+    if cluster.pvc is None:
+        return
+    path = cluster.pvc.mount_path
+    where = f"kubeflow.pvc.mount_path {path}"
+    plain = str(pathlib.PurePosixPath(path)) == path and ".." not in path
+    if not plain or not path.startswith("/") or path == "/":
+        yield f"{where}: wanted an absolute path such as /mnt/pipeline."
+    for taken in _TAKEN_MOUNTS:
+        if _is_below(path, taken):
+            yield (
+                f"{where}: KFP mounts volumes of its own under {taken}. Choose another "
+                "place, such as /mnt/pipeline."
+            )
+
+
+def _folder_problems(settings: config.PipelineConfig) -> Iterator[str]:
+    cluster = settings.kubeflow
+    folders = {
+        "kubeflow.root": cluster.root,
+        "kubeflow.serving_root": cluster.serving_root,
+        "kubeflow.data": cluster.data,
+    }
+    if settings.train.init_from is not None:
+        folders["train.init_from"] = settings.train.init_from
+    for key, path in folders.items():
+        yield from _sharing_problems(key, path, cluster.pvc)
+    fixed = cluster.data.split("{")[0]
+    for key in ("kubeflow.root", "kubeflow.serving_root"):
+        if _is_below(folders[key], fixed):
+            yield (
+                f"{key} {folders[key]}: lies inside kubeflow.data {cluster.data}, so "
+                "every run would change the data it reads."
+            )
+
+
+def _sharing_problems(
+    key: str, path: str, claim: kubeflow_config.VolumeClaim | None
+) -> Iterator[str]:
+    """Whether every pod sees the path, and the same thing there."""
+    if "://" in path:
+        yield (
+            f"{key} {path}: nodes read and write through a file system, not through "
+            "an object store's interface. Mount the bucket as a volume (GCS FUSE, or "
+            "an S3 driver that can rename files; see docs/kubeflow.md) and name the "
+            "path under kubeflow.pvc.mount_path."
+        )
+    elif claim is None:
+        yield (
+            f"{key} {path}: pods do not share a disk. Name a PersistentVolumeClaim "
+            "under kubeflow.pvc and use paths below its mount_path."
+        )
+    elif not _is_below(path, claim.mount_path) or ".." in path:
+        yield (
+            f"{key} {path}: is not below kubeflow.pvc.mount_path {claim.mount_path}, "
+            f"so pods do not see it. Copy it to the volume {claim.name} and name the "
+            f"place there, such as {claim.mount_path}/"
+            f"{pathlib.PurePosixPath(path).name}."
+        )
+
+
+def _metadata_problems(cluster: kubeflow_config.KubeflowConfig) -> Iterator[str]:
+    key = "kubeflow.metadata.url"
+    try:
+        address = metadata_url.parse(cluster.metadata.url)
+    except errors.MetadataError as error:
+        yield f"{key}: {error} The Secret's place is kubeflow.metadata.password_secret."
+        return
+    if address.scheme == "sqlite":
+        yield from _sharing_problems(key, address.database, cluster.pvc)
+    elif address.host in ("localhost", "::1") or address.host.startswith("127."):
+        yield (
+            f"{key} {address.url}: in a pod, {address.host} is the pod itself. Name "
+            "the Service of the database."
+        )
+
+
+def _variable_problems(cluster: kubeflow_config.KubeflowConfig) -> Iterator[str]:
+    sections = {"defaults": cluster.defaults.env}
+    sections |= {f"nodes.{name}": node.env for name, node in cluster.nodes.items()}
+    for where, env in sections.items():
+        for name in env:
+            if _SECRET_NAME.search(name):
+                yield (
+                    f"kubeflow.{where}.env.{name}: looks like a secret, and would be "
+                    "readable in the compiled file. Put it into a Secret and name that "
+                    f"under kubeflow.secret_env.{name}."
+                )
+    for name in (
+        *cluster.secret_env,
+        *(name for env in sections.values() for name in env),
+    ):
+        if name in _OWN_VARIABLES:
+            yield f"{name}: is set from kubeflow.metadata. Write it there."
+
+
+def _template_problems(settings: config.PipelineConfig) -> Iterator[str]:
+    if "{{" in settings.to_json():
+        yield "the configuration holds '{{', which KFP takes for a placeholder."
+
+
+def _gpu_problems(node_id: str, resources: kubeflow_config.Resources) -> Iterator[str]:
+    if resources.gpu_count and "/" not in resources.gpu_type:
+        yield (
+            f"kubeflow.nodes.{node_id}.gpu_type {resources.gpu_type}: wanted the name "
+            "of a Kubernetes resource, such as nvidia.com/gpu or amd.com/gpu."
+        )
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return pathlib.PurePosixPath(path).is_relative_to(folder)

@@ -1,0 +1,50 @@
+"""The folders of a run on a cluster, as one of its pods sees them."""
+
+import dataclasses
+import pathlib
+
+from pipeline import errors
+
+
+@dataclasses.dataclass(frozen=True)
+class Places:
+    """Where a run reads and writes.
+
+    Attributes:
+        data: the COCO folder; `{SPAN}` in it is looked up by the ingestion.
+        root: artifacts, logs and the compiled graph.
+        serving: blessed models go to `<serving>/<model name>/<version>`.
+    """
+
+    data: str
+    root: pathlib.Path
+    serving: pathlib.Path
+
+
+def require(data: str, root: str, serving: str) -> Places:
+    """Checks that this pod sees the folders; those that are written are made.
+
+    Raises:
+        ConfigError: one is not on a volume, or the data is not there.
+    """
+    for option, text in (("--data", data), ("--root", root), ("--serving", serving)):
+        if "://" in text or not pathlib.Path(text).is_absolute():
+            raise errors.ConfigError(
+                f"{option} {text!r}: wanted an absolute path on the volume that all "
+                "pods mount. Mount a bucket as a volume to use one."
+            )
+    if "{" not in data and not pathlib.Path(data).is_dir():
+        raise errors.ConfigError(
+            f"--data {data}: no such folder in this pod. Copy the data to the volume, "
+            "or see what is mounted where."
+        )
+    found = Places(data, pathlib.Path(root), pathlib.Path(serving))
+    for folder in (found.root, found.serving):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise errors.ConfigError(
+                f"{folder}: cannot be made: {error.strerror}. See that the volume is "
+                "mounted and that the pod's user may write to it."
+            ) from None
+    return found

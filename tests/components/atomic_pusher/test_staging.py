@@ -1,0 +1,80 @@
+import pytest
+
+from components.atomic_pusher import staging
+
+
+@pytest.fixture
+def node(tmp_path):
+    return tmp_path / "Pusher"
+
+
+@pytest.fixture
+def base(tmp_path):
+    return tmp_path / "serving" / "demo"
+
+
+def copied(node, base, execution_id=7, version="100"):
+    """A push that has copied everything and put nothing into place."""
+    pushed = node / "pushed_model" / str(execution_id)
+    staged = staging.begin(pushed, base) / version
+    staged.mkdir()
+    (staged / "saved_model.pb").write_bytes(b"graph")
+    return pushed, staged
+
+
+def versions(base):
+    return sorted(path.name for path in base.iterdir() if path.name.isdecimal())
+
+
+def everything(base):
+    return sorted(path.name for path in base.iterdir())
+
+
+def test_nothing_that_a_server_takes_for_a_version_is_there_before_the_end(node, base):
+    pushed, staged = copied(node, base)
+    assert versions(base) == []
+    assert staging.finish(pushed, staged) == base / "100"
+    assert everything(base) == ["100"]
+    assert (base / "100" / "saved_model.pb").read_bytes() == b"graph"
+
+
+def test_a_version_that_is_taken_is_left_alone_and_the_next_one_is_used(node, base):
+    (base / "100").mkdir(parents=True)
+    (base / "100" / "saved_model.pb").write_bytes(b"older")
+    assert staging.finish(*copied(node, base)) == base / "101"
+    assert (base / "100" / "saved_model.pb").read_bytes() == b"older"
+
+
+def test_a_push_killed_while_it_copied_is_taken_back(node, base):
+    copied(node, base)
+    staging.undo(node, 7)
+    assert everything(base) == []
+
+
+def test_a_push_killed_before_it_was_recorded_is_taken_back(node, base):
+    staging.finish(*copied(node, base, execution_id=3, version="50"))
+    staging.forget(node, 3)
+    staging.finish(*copied(node, base))
+    staging.undo(node, 7)
+    assert everything(base) == ["50"]
+
+
+def test_only_the_push_of_that_execution_is_taken_back(node, base):
+    staging.finish(*copied(node, base))
+    staging.undo(node, 8)
+    assert everything(base) == ["100"]
+
+
+def test_a_recorded_push_stays(node, base):
+    staging.finish(*copied(node, base))
+    staging.forget(node, 7)
+    staging.undo(node, 7)
+    assert everything(base) == ["100"]
+
+
+def test_a_second_attempt_does_not_find_files_of_the_first(node, base):
+    _, staged = copied(node, base)
+    (staged / "left_over").write_text("")
+    pushed, staged = copied(node, base)
+    version = staging.finish(pushed, staged)
+    assert [path.name for path in version.iterdir()] == ["saved_model.pb"]

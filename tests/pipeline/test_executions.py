@@ -1,0 +1,117 @@
+import pytest
+from ml_metadata import metadata_store
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+from components.atomic_pusher import staging
+from pipeline import executions
+
+Execution = pb.Execution
+
+
+@pytest.fixture
+def store(tmp_path):
+    config = pb.ConnectionConfig()
+    config.sqlite.filename_uri = str(tmp_path / "metadata.sqlite")
+    config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
+    return metadata_store.MetadataStore(config)
+
+
+@pytest.fixture
+def pusher(tmp_path):
+    return executions.NodeRun("demo", "monday", "Pusher", tmp_path / "root" / "Pusher")
+
+
+def record(store, node_run, state, **changed):
+    """Registers an execution of the node as TFX does; returns its id."""
+    names = {
+        "pipeline": node_run.pipeline,
+        "pipeline_run": changed.get("run_id", node_run.run_id),
+        "node": f"{node_run.pipeline}.{changed.get('node_id', node_run.node_id)}",
+    }
+    contexts = [
+        pb.Context(type_id=store.put_context_type(pb.ContextType(name=kind)), name=name)
+        for kind, name in names.items()
+    ]
+    kind = store.put_execution_type(pb.ExecutionType(name="any"))
+    execution = Execution(type_id=kind, last_known_state=state)
+    made, _, _ = store.put_execution(
+        execution, [], contexts, reuse_context_if_already_exist=True
+    )
+    return made
+
+
+def written(node_run, execution_id):
+    """A half-written output and a temporary folder of an execution."""
+    folders = [
+        node_run.folder / "pushed_model" / str(execution_id),
+        node_run.folder / ".system" / "executor_execution" / str(execution_id),
+    ]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "part").write_text("")
+    return folders
+
+
+def states(store):
+    return {row.id: row.last_known_state for row in store.get_executions()}
+
+
+@pytest.mark.parametrize("left", [Execution.RUNNING, Execution.NEW])
+def test_a_killed_attempt_is_recorded_as_failed_and_its_outputs_are_removed(
+    store, pusher, left
+):
+    killed = record(store, pusher, left)
+    folders = written(pusher, killed)
+    assert executions.mend(store, pusher) == [killed]
+    assert states(store) == {killed: Execution.FAILED}
+    assert not any(folder.exists() for folder in folders)
+
+
+def test_outputs_of_a_failed_attempt_that_was_killed_again_are_removed(store, pusher):
+    failed = record(store, pusher, Execution.FAILED)
+    folders = written(pusher, failed)
+    assert executions.mend(store, pusher) == []
+    assert not any(folder.exists() for folder in folders)
+
+
+@pytest.mark.parametrize("done", [Execution.COMPLETE, Execution.CACHED])
+def test_what_went_well_is_left_alone(store, pusher, done):
+    made = record(store, pusher, done)
+    folders = written(pusher, made)
+    assert executions.mend(store, pusher) == []
+    assert states(store) == {made: done}
+    assert all(folder.exists() for folder in folders)
+    assert executions.finished(store, pusher).id == made
+
+
+def test_other_nodes_and_other_runs_are_left_alone(store, pusher):
+    others = [
+        record(store, pusher, Execution.RUNNING, node_id="Trainer"),
+        record(store, pusher, Execution.RUNNING, run_id="tuesday"),
+    ]
+    assert executions.find(store, pusher) == []
+    assert executions.mend(store, pusher) == []
+    assert states(store) == dict.fromkeys(others, Execution.RUNNING)
+
+
+def test_a_push_that_was_not_recorded_is_taken_back(store, pusher, tmp_path):
+    killed = record(store, pusher, Execution.RUNNING)
+    pushed = pusher.folder / "pushed_model" / str(killed)
+    staged = staging.begin(pushed, tmp_path / "serving") / "5"
+    staged.mkdir()
+    version = staging.finish(pushed, staged)
+    assert version.is_dir()
+    executions.mend(store, pusher)
+    assert not version.exists()
+
+
+def test_the_last_failed_attempt_is_the_one_taken_up_again(store, pusher):
+    first = record(store, pusher, Execution.FAILED)
+    second = record(store, pusher, Execution.FAILED)
+    executions.reopen(store, pusher)
+    assert states(store) == {first: Execution.FAILED, second: Execution.RUNNING}
+
+
+def test_a_run_that_has_not_begun_has_nothing_to_mend(store, pusher):
+    assert executions.mend(store, pusher) == []
+    assert executions.finished(store, pusher) is None

@@ -1,0 +1,41 @@
+import pytest
+
+from pipeline import errors, places
+
+
+@pytest.fixture
+def folders(tmp_path):
+    (tmp_path / "data").mkdir()
+    return {
+        "data": str(tmp_path / "data"),
+        "root": str(tmp_path / "new" / "artifacts"),
+        "serving": str(tmp_path / "new" / "serving"),
+    }
+
+
+def test_folders_that_are_written_are_made(folders, tmp_path):
+    found = places.require(**folders)
+    assert found.data == folders["data"]
+    assert found.root == tmp_path / "new" / "artifacts"
+    assert found.root.is_dir()
+    assert found.serving.is_dir()
+
+
+def test_a_span_in_the_data_path_is_looked_up_later(folders):
+    path = f"{folders['data']}/span-{{SPAN}}"
+    assert places.require(**{**folders, "data": path}).data == path
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("data", "relative", "--data 'relative': wanted an absolute path"),
+        ("data", "/no/such/folder", "--data /no/such/folder: no such folder"),
+        ("root", "gs://bucket/root", "--root 'gs://bucket/root': wanted an absolute"),
+        ("serving", "", "--serving '': wanted an absolute path"),
+        ("root", "/dev/null/root", "/dev/null/root: cannot be made"),
+    ],
+)
+def test_a_place_that_pods_do_not_share_is_refused(folders, name, value, wanted):
+    with pytest.raises(errors.ConfigError, match=wanted):
+        places.require(**{**folders, name: value})
