@@ -2,8 +2,15 @@
 
 import importlib.util
 import pathlib
+import signal
+import threading
 
 import pytest
+
+# A suite started in the background inherits that Ctrl-C is ignored, and hands it on to
+# the processes whose Ctrl-C it tests.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _COLOUR_MODEL = pathlib.Path(__file__).with_name("colour_model.py")
 
