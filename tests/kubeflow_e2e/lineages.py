@@ -10,6 +10,7 @@ import re
 from pipeline import store
 
 _TIMES = re.compile(r"\d+(\.\d+)? (ms|s|min)\b")
+_MEASURED = ("load_seconds", "latency_ms")
 
 
 class Normaliser:
@@ -66,8 +67,10 @@ class Normaliser:
     def _properties(self, properties: dict[str, store.Property]) -> dict[str, object]:
         found: dict[str, object] = {}
         for key, value in properties.items():
-            if key == "current_model_id":
+            if key in ("current_model_id", "baseline_model_id"):
                 found[key] = self._labels[int(value)]
+            elif key in _MEASURED:
+                found[key] = "<time>"
             elif isinstance(value, str):
                 found[key] = self._text(value)
             else:

@@ -158,6 +158,21 @@ def test_any_text_comes_back_as_it_was_written(server, password):
         assert database.get_artifacts_by_uri(f"/{text}") == [found]
 
 
+def test_cached_outputs_keep_their_keys(server, password):
+    """TFX pairs rows with the ids it asked for; an update moves a row in PostgreSQL."""
+    address = metadata_url.parse(f"{server}/m2f_order")
+    database = metadata_url.connect(address, password, create=True)
+    kind = database.put_artifact_type(metadata_store_pb2.ArtifactType(name="Probe"))
+    made = database.put_artifacts(
+        [metadata_store_pb2.Artifact(type_id=kind, uri=f"/{n}") for n in range(6)]
+    )
+    for artifact in database.get_artifacts_by_id(made[:3]):
+        artifact.state = metadata_store_pb2.Artifact.LIVE
+        database.put_artifacts([artifact])
+    found = database.get_artifacts_by_id(made)
+    assert [artifact.uri for artifact in found] == [f"/{n}" for n in range(6)]
+
+
 def test_several_first_tasks_at_once_make_the_tables_of_an_empty_database(
     server, password
 ):

@@ -76,7 +76,10 @@ def test_ctrl_c_is_one_line_and_exit_code_130(tmp_path):
         time.sleep(0.1)
     time.sleep(1)
     running.send_signal(2)
-    _, stderr = running.communicate(timeout=60)
+    try:
+        _, stderr = running.communicate(timeout=60)
+    finally:
+        running.kill()
     assert running.returncode == 130
     assert stderr.count("\n") == 1
     assert stderr.startswith("interrupted")

@@ -47,3 +47,12 @@ def test_numbers_and_states_are_left_alone():
     before.CopyFrom(found)
     postgresql_store.translate(found, postgresql_store.BACKSLASH, "x")
     assert found == before
+
+
+def test_rows_are_put_into_the_order_they_were_asked_for():
+    found = service.GetArtifactsByIDResponse()
+    for artifact_id in (11, 7, 9):
+        found.artifacts.add(id=artifact_id, uri=f"/{artifact_id}")
+    postgresql_store.align(found.artifacts, [7, 9, 10, 11, 9])
+    rows = [(row.id, row.uri) for row in found.artifacts]
+    assert rows == [(7, "/7"), (9, "/9"), (11, "/11"), (9, "/9")]
