@@ -114,7 +114,7 @@ def matching_costs(
         mask_logits = tf.einsum("blqc,bpc->blqp", embeddings, features)
         return tf.squeeze(matcher.costs(class_logits, mask_logits, *truth), axis=1)
 
-    # One at a time: mask logits of all together would be the step's largest tensors.
+    # Two at a time: mask logits of all together would be the step's largest tensors.
     outputs = (
         tf.stack(predictions["class_logits"]),
         tf.stack(predictions["mask_embeddings"]),
@@ -123,7 +123,7 @@ def matching_costs(
         of_prediction,
         outputs,
         fn_output_signature=tf.float32,
-        parallel_iterations=1,
+        parallel_iterations=2,
     )  # [L, B, Q, N]
     return tf.stop_gradient(tf.transpose(cost, [1, 0, 2, 3]))
 

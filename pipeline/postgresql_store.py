@@ -1,10 +1,16 @@
-"""A way around a fault of ML Metadata's client for PostgreSQL: it loses backslashes.
+"""A way around two faults that ML Metadata (1.17.1) and TFX have on PostgreSQL.
 
-libpq quotes a text that holds a backslash as ` E'...'`. The client (1.17.1) cuts off
-the first and the last character, expecting quotes there, and sends what is left as
-broken SQL. TFX writes JSON inside JSON, so every run has such texts. In the database a
+Backslashes: libpq quotes a text that holds one as ` E'...'`. ML Metadata cuts off the
+first and the last character, expecting quotes there, and sends what is left as broken
+SQL. TFX writes JSON inside JSON, so every run has such texts. In the database a
 character of Unicode's private use area stands for each backslash.
+
+Order: rows come back in any order, and TFX pairs those it finds in its cache with the
+ids it asked for. An output of a cached node could become another one's. So rows are
+put into the order they were asked for.
 """
+
+from collections.abc import Sequence
 
 from google.protobuf import message
 from ml_metadata import metadata_store
@@ -13,18 +19,45 @@ BACKSLASH = "\\"
 STAND_IN = "\uf05c"
 
 
-class Store(metadata_store.MetadataStore):
-    """ML Metadata's store with the texts of every call translated.
+# Call -> ids in the request, rows in the response.
+_BY_ID = {
+    "GetArtifactsByID": ("artifact_ids", "artifacts"),
+    "GetExecutionsByID": ("execution_ids", "executions"),
+    "GetContextsByID": ("context_ids", "contexts"),
+    "GetArtifactTypesByID": ("type_ids", "artifact_types"),
+    "GetExecutionTypesByID": ("type_ids", "execution_types"),
+    "GetContextTypesByID": ("type_ids", "context_types"),
+}
 
-    `_call` is where all calls of the client pass; a test on a real server watches that
-    it stays so.
+
+class Store(metadata_store.MetadataStore):
+    """ML Metadata's store with both put right.
+
+    `_call` is where all calls of the client pass; tests on a real server watch that it
+    stays so.
     """
 
     def _call(self, method_name, request, response, extra_options=None):
         translate(request, BACKSLASH, STAND_IN)
         result = super()._call(method_name, request, response, extra_options)
         translate(response, STAND_IN, BACKSLASH)
+        if method_name in _BY_ID:
+            ids, rows = _BY_ID[method_name]
+            align(getattr(response, rows), getattr(request, ids))
         return result
+
+
+def align(rows, ids: Sequence[int]) -> None:
+    """Puts the rows of a response into the order of `ids`, in place.
+
+    An id that was asked for twice has its row twice, one that was not found has none.
+    """
+    found = {}
+    for row in rows:
+        found[row.id] = type(row)()
+        found[row.id].CopyFrom(row)
+    del rows[:]
+    rows.extend(found[each] for each in ids if each in found)
 
 
 def translate(found: message.Message, old: str, new: str) -> None:
