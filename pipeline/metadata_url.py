@@ -23,6 +23,13 @@ PASSWORD_VARIABLE = "M2F_METADATA_PASSWORD"  # noqa: S105, a name and no passwor
 _PORTS = {"mysql": 3306, "postgresql": 5432}
 _FORMS = "mysql://user@host:3306/db, postgresql://user@host:5432/db or sqlite:////path"
 _SECONDS_TO_ANSWER = 5.0
+# What is said while another client makes the database or its tables.
+_BEING_MADE = (
+    "subset of tables",
+    "concurrent connection to the empty database",
+    "duplicate key value violates unique constraint",
+    "already exists",
+)
 _TRIES_OF_A_SCHEMA = 10
 _VERSIONS = re.compile(
     r"database version (\d+) is (?:greater|older) than library version (\d+)"
@@ -145,8 +152,8 @@ def connect(
             return open_store(config)
         except (RuntimeError, ml_errors.StatusError) as error:
             reason = " ".join(str(error).split())
-        # Another client may be making the tables at this moment.
-        if "subset of tables" not in reason or attempt == _TRIES_OF_A_SCHEMA - 1:
+        being_made = any(sign in reason for sign in _BEING_MADE)
+        if not being_made or attempt == _TRIES_OF_A_SCHEMA - 1:
             break
         time.sleep(1.0)
     raise errors.MetadataError(f"{address.url}: {_explain(address, password, reason)}")

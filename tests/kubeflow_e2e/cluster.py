@@ -19,6 +19,8 @@ import yaml
 from kfp import components, local
 from kfp.local import status, subprocess_task_handler
 
+from pipeline import kubeflow_names
+
 _AT_WORK = re.compile("Going to run a new execution:|Running as an resolver node")
 
 
@@ -68,7 +70,9 @@ class Cluster:
     def run_container(self, command: list[str]) -> status.Status:
         """Runs a container as often as the compiled file allows."""
         task = command[command.index("--node-id") + 1] if "--node-id" in command else ""
-        for attempt in range(1 + self._retries[task or "prepare"]):
+        for attempt in range(
+            1 + self._retries[kubeflow_names.task_name(task or "prepare")]
+        ):
             wanted = self._signals[attempt] if attempt < len(self._signals) else None
             code = self._attempt(command, task, wanted)
             self.attempts.append((task or "prepare", code))
@@ -154,7 +158,7 @@ class _Handler(subprocess_task_handler.SubprocessTaskHandler):
 
 
 def _retries(compiled: pathlib.Path) -> dict[str, int]:
-    """Retries of each task, by node id, as the compiled file has them."""
+    """Retries of each task, by its name, as the compiled file has them."""
     spec = next(yaml.safe_load_all(compiled.read_text()))
     tasks = spec["root"]["dag"]["tasks"].values()
     return {
