@@ -34,10 +34,10 @@ $(STAMP): requirements/lock.txt
 	@$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
-demo: setup ## Train, bless and push a model on generated data (15 minutes on 2 cores)
+demo: setup ## Train, bless and push a model on generated data (about 8 minutes on 2 cores)
 	@$(BIN)/m2f demo --workspace $(WORKSPACE)
 
-test: setup ## The test suite (under 20 minutes on 2 cores)
+test: setup ## The test suite (about 7 minutes on 2 cores)
 	@$(PYTEST)
 
 test-all: setup ## The suite and the slow tests
