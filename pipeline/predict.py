@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from model import saved_model
 from pipeline import drawing, errors, progress
@@ -90,7 +90,8 @@ def predict_files(
             objects.update(found.class_names)
             done[file] = targets[file]
             task.advance()
-    _write_results(results, out_dir)
+    if done:
+        _write_results(results, out_dir)
     if unreadable:
         raise errors.UserError(_explain(unreadable, len(done), out_dir))
     return Summary(model.path, out_dir, done, dict(objects))
@@ -167,6 +168,8 @@ def _detect(
             image = Image.open(io.BytesIO(content))
             image.load()
             picture = _to_rgb(ImageOps.exif_transpose(image))
+    except UnidentifiedImageError:
+        raise _UnreadableImageError("cannot be decoded: no known format") from None
     except Exception as error:  # a broken file makes Pillow raise nearly anything
         reason = " ".join(str(error).split())
         raise _UnreadableImageError(f"cannot be decoded: {reason[:200]}") from None

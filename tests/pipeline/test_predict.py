@@ -115,6 +115,13 @@ def test_unreadable_files_are_told_together_and_the_others_done(
     assert len(results_of(out)) == 2
 
 
+def test_without_one_readable_file_there_are_no_results(exported, tmp_path):
+    (tmp_path / "text.jpg").write_text("not a picture")
+    with pytest.raises(errors.UserError, match="cannot be decoded: no known format"):
+        predict.predict_files(exported, [tmp_path / "text.jpg"], tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_equal_names_and_names_of_inputs_do_not_collide(exported, picture, tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
