@@ -6,27 +6,12 @@ import sys
 import types
 
 import pytest
+import tiny
 import yaml
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
 HERE = pathlib.Path(__file__).parent
-TINY = (
-    "name=tiny",
-    "serve.model_name=tiny",
-    "train.steps=2",
-    "train.batch_size=2",
-    "train.warmup_steps=1",
-    "train.augment.crop_size=64",
-    "train.loss.num_points=64",
-    "data.short_side=64",
-    "data.long_side=64",
-    "data.pad_multiple=64",
-    "model.decoder.num_layers=1",
-    "model.decoder.num_queries=5",
-    "model.pixel_decoder.num_encoder_layers=1",
-    "evaluate.min_mask_ap=0.0",
-)
 CHANGE = "train.seed=1"  # trains again on what was ingested and transformed before
 
 
@@ -137,7 +122,7 @@ def finished(server, data, tmp_path_factory, password):
 def _compile(out: pathlib.Path, volume: pathlib.Path, data: pathlib.Path):
     from pipeline import config_file, kubeflow
 
-    settings = config_file.load("demo.yaml", TINY)
+    settings = config_file.load("demo.yaml", tiny.OVERRIDES)
     cluster = {
         "image": "registry.example/m2f:1",
         "root": str(volume / "artifacts"),
@@ -167,7 +152,7 @@ def local_runs(data, tmp_path_factory):
     space = workspace.Workspace(tmp_path_factory.mktemp("workspace"))
     space.create()
     runs = []
-    for overrides in (TINY, (*TINY, CHANGE)):
+    for overrides in (tiny.OVERRIDES, (*tiny.OVERRIDES, CHANGE)):
         settings = config_file.load("demo.yaml", overrides)
         runs.append(run_local.run(settings, data, space, Quiet()).run_id)
     return space, runs

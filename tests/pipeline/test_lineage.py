@@ -2,57 +2,11 @@ import io
 import json
 import pathlib
 
+import mlmd
 import pytest
 import rich.console
-from ml_metadata import metadata_store
-from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline import errors, lineage, store
-
-
-def written(path):
-    config = pb.ConnectionConfig()
-    config.sqlite.filename_uri = str(path)
-    config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
-    return metadata_store.MetadataStore(config)
-
-
-def set_properties(row, values):
-    kinds = {int: "int_value", float: "double_value", str: "string_value"}
-    for key, value in values.items():
-        setattr(row.custom_properties[key], kinds[type(value)], value)
-    return row
-
-
-def artifact(type_name, uri="", **properties):
-    return set_properties(pb.Artifact(type=type_name, uri=uri), properties)
-
-
-def record(ml, run, node, inputs, outputs, state="COMPLETE", **properties):
-    """Writes one execution as TFX does; gives its outputs their ids."""
-    kind = ml.put_execution_type(pb.ExecutionType(name=node))
-    row = pb.Execution(type_id=kind, last_known_state=state)
-    pairs, contexts = [], []
-    for event_type, side in ((pb.Event.INPUT, inputs), (pb.Event.OUTPUT, outputs)):
-        for key, item in side.items():
-            item.type_id = ml.put_artifact_type(pb.ArtifactType(name=item.type))
-            event = pb.Event(type=event_type)
-            event.path.steps.add().key = key
-            event.path.steps.add().index = 0
-            pairs.append((item, event))
-    names = {"pipeline": "demo", "pipeline_run": run, "node": f"demo.{node}"}
-    for name, value in names.items():
-        type_id = ml.put_context_type(pb.ContextType(name=name))
-        contexts.append(pb.Context(type_id=type_id, name=value))
-    made, ids, _ = ml.put_execution(
-        set_properties(row, properties),
-        pairs,
-        contexts,
-        reuse_context_if_already_exist=True,
-    )
-    for (item, _), artifact_id in zip(pairs, ids, strict=True):
-        item.id = artifact_id
-    return made
 
 
 def run(ml, name, *, pushed=1, baseline=None):
@@ -61,21 +15,28 @@ def run(ml, name, *, pushed=1, baseline=None):
     Returns:
         The model, and the execution ids by node id.
     """
-    examples = artifact("Examples", input_fingerprint=f"print of {name}")
-    report, graph = artifact("DataReport"), artifact("TransformGraph")
-    model = artifact("Model", f"/model/{name}")
-    verdict = artifact("ModelBlessing", blessed=1, reason=f"{name} [won]")
-    evaluation = artifact("Evaluation", "/report", mask_ap=0.25, num_images=8)
-    infra = artifact("InfraBlessing", blessed=0, reason="too slow")
+    examples = mlmd.artifact("Examples", input_fingerprint=f"print of {name}")
+    report, graph = (
+        mlmd.artifact("DataReport"),
+        mlmd.artifact("TransformGraph"),
+    )
+    model = mlmd.artifact("Model", f"/model/{name}")
+    verdict = mlmd.artifact("ModelBlessing", blessed=1, reason=f"{name} [won]")
+    evaluation = mlmd.artifact("Evaluation", "/report", mask_ap=0.25, num_images=8)
+    infra = mlmd.artifact("InfraBlessing", blessed=0, reason="too slow")
     destination = f"/serving/demo/{name}"
-    push = artifact("PushedModel", pushed=pushed, pushed_destination=destination)
+    push = mlmd.artifact("PushedModel", pushed=pushed, pushed_destination=destination)
     settings = json.dumps({"name": f"small {name}", "steps": 12})
     config = json.dumps({"config": settings, "info": {"code_digest": "abc"}})
     against = {} if baseline is None else {"baseline_model": baseline}
     nodes = {
         "Gen": ({}, {"examples": examples, "report": report}, {"input_base": "/coco"}),
         "Statistics": ({"report": report}, {}, {}),
-        "DataGate": ({"report": report}, {"verdict": artifact("Verdict")}, {}),
+        "DataGate": (
+            {"report": report},
+            {"verdict": mlmd.artifact("Verdict")},
+            {},
+        ),
         "Transform": ({"examples": examples}, {"transform_graph": graph}, {}),
         "Trainer": (
             {"examples": examples, "transform_graph": graph},
@@ -95,17 +56,19 @@ def run(ml, name, *, pushed=1, baseline=None):
         ),
     }
     made = {
-        node: record(ml, name, node, inputs, outputs, **properties)
+        node: mlmd.record(ml, name, node, inputs, outputs, **properties)
         for node, (inputs, outputs, properties) in nodes.items()
     }
-    found_cached = {"verdict": artifact("Verdict")}
-    record(ml, f"{name} again", "DataGate", {"report": report}, found_cached, "CACHED")
+    found_cached = {"verdict": mlmd.artifact("Verdict")}
+    mlmd.record(
+        ml, f"{name} again", "DataGate", {"report": report}, found_cached, "CACHED"
+    )
     return model, made
 
 
 @pytest.fixture
 def ml(tmp_path):
-    return written(tmp_path / "metadata.sqlite")
+    return mlmd.written(tmp_path / "metadata.sqlite")
 
 
 def opened(tmp_path):

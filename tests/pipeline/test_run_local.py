@@ -6,6 +6,7 @@ import shutil
 import signal
 
 import pytest
+import tiny
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
@@ -21,23 +22,6 @@ from pipeline import (
     workspace,
 )
 
-TINY = (
-    "name=tiny",
-    "serve.model_name=tiny",
-    "train.steps=2",
-    "train.batch_size=2",
-    "train.warmup_steps=1",
-    "train.augment.crop_size=64",
-    "train.loss.num_points=64",
-    "data.short_side=64",
-    "data.long_side=64",
-    "data.pad_multiple=64",
-    "model.decoder.num_layers=1",
-    "model.decoder.num_queries=5",
-    "model.pixel_decoder.num_encoder_layers=1",
-    "evaluate.min_mask_ap=0.0",
-)
-
 
 class Quiet:
     def started(self, node_id, position, total):
@@ -48,7 +32,7 @@ class Quiet:
 
 
 def run(data, space, *overrides):
-    settings = config_file.load("demo.yaml", (*TINY, *overrides))
+    settings = config_file.load("demo.yaml", (*tiny.OVERRIDES, *overrides))
     result = run_local.run(settings, data, space, Quiet())
     outcome = summary.read(store.Store.open(space.metadata), result.run_id)
     return {node.node_id: node.state for node in result.nodes}, outcome
@@ -142,7 +126,7 @@ def test_a_broken_image_stops_at_the_gate_with_a_table(first, data, space, tmp_p
     assert victim.name in message
     assert "data.max_problems.broken_image" in message
     allowed = config_file.load(
-        "demo.yaml", (*TINY, "data.max_problems={broken_image: 1}")
+        "demo.yaml", (*tiny.OVERRIDES, "data.max_problems={broken_image: 1}")
     )
     seen = StopAfter("DataGate")
     with pytest.raises(StopAfter.Reached):

@@ -1,80 +1,36 @@
 import io
 import shutil
 
+import mlmd
 import pytest
 import rich.console
-from ml_metadata import metadata_store
-from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline import node_launch, run_local, store, summary, workspace
 
 
-def written(path):
-    config = pb.ConnectionConfig()
-    config.sqlite.filename_uri = str(path)
-    config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
-    return metadata_store.MetadataStore(config)
-
-
-def set_properties(row, values):
-    kinds = {int: "int_value", float: "double_value", str: "string_value"}
-    for key, value in values.items():
-        setattr(row.custom_properties[key], kinds[type(value)], value)
-    return row
-
-
-def artifact(type_name, uri="", **properties):
-    return set_properties(pb.Artifact(type=type_name, uri=uri), properties)
-
-
-def record(ml, run, node, inputs, outputs, state="COMPLETE", **properties):
-    """Writes one execution as TFX does; gives its outputs their ids."""
-    kind = ml.put_execution_type(pb.ExecutionType(name=node))
-    row = pb.Execution(type_id=kind, last_known_state=state)
-    pairs, contexts = [], []
-    for event_type, side in ((pb.Event.INPUT, inputs), (pb.Event.OUTPUT, outputs)):
-        for key, item in side.items():
-            item.type_id = ml.put_artifact_type(pb.ArtifactType(name=item.type))
-            event = pb.Event(type=event_type)
-            event.path.steps.add().key = key
-            event.path.steps.add().index = 0
-            pairs.append((item, event))
-    names = {"pipeline": "demo", "pipeline_run": run, "node": f"demo.{node}"}
-    for name, value in names.items():
-        type_id = ml.put_context_type(pb.ContextType(name=name))
-        contexts.append(pb.Context(type_id=type_id, name=value))
-    made, ids, _ = ml.put_execution(
-        set_properties(row, properties),
-        pairs,
-        contexts,
-        reuse_context_if_already_exist=True,
-    )
-    for (item, _), artifact_id in zip(pairs, ids, strict=True):
-        item.id = artifact_id
-    return made
-
-
 def finished(folder, *, blessed, pusher="COMPLETE"):
     """A store with one run, whose pushed version is there when it was blessed."""
-    model = artifact("Model", str(folder / "model"))
+    model = mlmd.artifact("Model", str(folder / "model"))
     version = folder / "serving" / "demo" / "17"
-    pushed = artifact("PushedModel", str(folder / "pushed"), pushed=int(blessed))
+    pushed = mlmd.artifact("PushedModel", str(folder / "pushed"), pushed=int(blessed))
     for copy in (folder / "pushed", version):
         copy.mkdir(parents=True)
         (copy / "saved_model.pb").write_bytes(b"graph")
     if blessed:
-        set_properties(pushed, {"pushed_destination": str(version)})
-    evaluation = artifact("Evaluation", "/report", mask_ap=0.25, num_images=8, other=1)
-    verdict = artifact("ModelBlessing", blessed=int(blessed), reason="AP [0.25]")
-    infra = artifact("InfraBlessing", blessed=1, reason="it answers")
-    curves = artifact("ModelRun", "/curves")
-    ml = written(folder / "metadata.sqlite")
-    record(ml, "monday", "Trainer", {}, {"model": model, "model_run": curves})
+        mlmd.set_properties(pushed, {"pushed_destination": str(version)})
+    evaluation = mlmd.artifact(
+        "Evaluation", "/report", mask_ap=0.25, num_images=8, other=1
+    )
+    verdict = mlmd.artifact("ModelBlessing", blessed=int(blessed), reason="AP [0.25]")
+    infra = mlmd.artifact("InfraBlessing", blessed=1, reason="it answers")
+    curves = mlmd.artifact("ModelRun", "/curves")
+    ml = mlmd.written(folder / "metadata.sqlite")
+    mlmd.record(ml, "monday", "Trainer", {}, {"model": model, "model_run": curves})
     outputs = {"evaluation": evaluation, "blessing": verdict}
-    record(ml, "monday", "CocoEvaluator", {"model": model}, outputs)
-    record(ml, "monday", "ServingValidator", {"model": model}, {"blessing": infra})
+    mlmd.record(ml, "monday", "CocoEvaluator", {"model": model}, outputs)
+    mlmd.record(ml, "monday", "ServingValidator", {"model": model}, {"blessing": infra})
     inputs = {"model": model}
-    record(ml, "monday", "Pusher", inputs, {"pushed_model": pushed}, pusher)
+    mlmd.record(ml, "monday", "Pusher", inputs, {"pushed_model": pushed}, pusher)
     return store.Store.open(folder / "metadata.sqlite")
 
 
