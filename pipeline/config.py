@@ -5,55 +5,16 @@ from typing import Annotated, Literal
 
 import pydantic
 
-from pipeline import config_section, kubeflow_config, run_config
+from pipeline import config_section, data_config, kubeflow_config, run_config
 
 Section = config_section.Section
 RunConfig = run_config.RunConfig
-Fraction = Annotated[float, pydantic.Field(ge=0.0, le=1.0)]
-PositiveInt = Annotated[int, pydantic.Field(gt=0)]
-NonNegativeInt = Annotated[int, pydantic.Field(ge=0)]
-PositiveFloat = Annotated[float, pydantic.Field(gt=0.0)]
-NonNegativeFloat = Annotated[float, pydantic.Field(ge=0.0)]
-
-
-class DataConfig(Section):
-    """Where examples come from, and the size they are evaluated and served at.
-
-    Attributes:
-        layout: how the folder is laid out; `auto` looks for each in turn.
-        eval_fraction: share of images held out when the data has no eval split.
-        split_seed: seed of that split.
-        short_side, long_side: an image is scaled until its short side is `short_side`
-            pixels, unless its long side would pass `long_side` pixels first.
-        pad_multiple: canvas sides are padded up to a multiple of this many pixels.
-        pixel_statistics: normalise with ImageNet's mean and deviation (needed by
-            pretrained backbones) or with those of the training split.
-        max_problems: how many ingestion problems of a kind the data gate lets pass;
-            a kind that is not named has its limit in `data_gate.checks.DEFAULT_LIMITS`.
-    """
-
-    layout: Literal["auto", "coco", "roboflow", "single"] = "auto"
-    eval_fraction: Annotated[float, pydantic.Field(gt=0.0, lt=1.0)] = 0.2
-    split_seed: int = 0
-    short_side: PositiveInt = 800
-    long_side: PositiveInt = 1333
-    pad_multiple: PositiveInt = 32
-    pixel_statistics: Literal["imagenet", "dataset"] = "imagenet"
-    max_problems: dict[str, NonNegativeInt] = {}
-
-    @pydantic.model_validator(mode="after")
-    def _check(self) -> "DataConfig":
-        if self.short_side > self.long_side:
-            raise ValueError(
-                f"short_side {self.short_side} is larger than long_side "
-                f"{self.long_side}; raise long_side or lower short_side"
-            )
-        if self.pad_multiple % 32:
-            raise ValueError(
-                f"pad_multiple {self.pad_multiple} is not a multiple of 32, the "
-                "coarsest stride of the backbone"
-            )
-        return self
+DataConfig = data_config.DataConfig
+Fraction = config_section.Fraction
+PositiveInt = config_section.PositiveInt
+NonNegativeInt = config_section.NonNegativeInt
+PositiveFloat = config_section.PositiveFloat
+NonNegativeFloat = config_section.NonNegativeFloat
 
 
 class BackboneConfig(Section):

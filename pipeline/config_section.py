@@ -1,6 +1,14 @@
-"""Base of every part of the configuration."""
+"""Base of every part of the configuration, and the numbers its keys take."""
+
+from typing import Annotated
 
 import pydantic
+
+Fraction = Annotated[float, pydantic.Field(ge=0.0, le=1.0)]
+PositiveInt = Annotated[int, pydantic.Field(gt=0)]
+NonNegativeInt = Annotated[int, pydantic.Field(ge=0)]
+PositiveFloat = Annotated[float, pydantic.Field(gt=0.0)]
+NonNegativeFloat = Annotated[float, pydantic.Field(ge=0.0)]
 
 
 class Section(pydantic.BaseModel):
