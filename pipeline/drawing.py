@@ -1,7 +1,9 @@
-"""Draws detections on a picture: tinted masks with outlines, names and scores."""
+"""Draws instances on a picture: tinted masks with outlines and labels."""
 
 import colorsys
+import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
@@ -19,10 +21,26 @@ Colour = tuple[int, int, int]
 Box = tuple[int, int, int, int]
 
 
+@dataclasses.dataclass(frozen=True)
+class Instance:
+    """What is painted of one object.
+
+    Attributes:
+        mask: COCO RLE object, `{"size": [h, w], "counts": ...}`.
+        box: xywh_px, tight around the mask.
+        label: written at the box; empty for none.
+    """
+
+    mask: dict
+    box: Sequence[float]
+    label: str
+    colour: Colour
+
+
 def draw(
     picture: Image.Image, found: saved_model.Detections, colours: dict[int, Colour]
 ) -> Image.Image:
-    """Draws all detections, the best on top.
+    """Draws all detections with names and scores, the best on top.
 
     Args:
         picture: RGB, of `found.image_size`.
@@ -31,21 +49,47 @@ def draw(
     Returns:
         RGB picture, enlarged by a whole factor when it is small.
     """
-    factor = max(1, math.ceil(_MIN_LONG_SIDE / max(picture.size)))
+    instances = [
+        Instance(mask, box, f"{name} {score:.2f}", colours[int(category_id)])
+        for mask, box, name, score, category_id in zip(
+            found.masks,
+            found.boxes,
+            found.class_names,
+            found.scores,
+            found.category_ids,
+            strict=True,
+        )
+    ]
+    return draw_instances(picture, instances)
+
+
+def draw_instances(
+    picture: Image.Image,
+    instances: Sequence[Instance],
+    min_long_side: int = _MIN_LONG_SIDE,
+) -> Image.Image:
+    """Draws instances, the first on top.
+
+    Args:
+        picture: RGB, of the masks' size.
+        min_long_side: px; a smaller picture is enlarged until it has as many.
+
+    Returns:
+        RGB picture, enlarged by a whole factor when it is small.
+    """
+    factor = max(1, math.ceil(min_long_side / max(picture.size)))
     size = (picture.width * factor, picture.height * factor)
     canvas = picture.resize(size, Image.Resampling.BICUBIC)
-    worst_first = range(len(found.scores) - 1, -1, -1)
-    for index in worst_first:
-        mask = coco_mask.decode(found.masks[index])
-        colour = colours[int(found.category_ids[index])]
-        _paint(canvas, mask, found.boxes[index], factor, colour)
+    for instance in reversed(instances):
+        mask = coco_mask.decode(instance.mask)
+        _paint(canvas, mask, instance.box, factor, instance.colour)
     taken: list[Box] = []
     font = ImageFont.load_default(size=max(14, max(size) // 50))
-    for index in reversed(worst_first):
-        label = f"{found.class_names[index]} {found.scores[index]:.2f}"
-        corner = [int(value * factor) for value in found.boxes[index][:2]]
-        colour = colours[int(found.category_ids[index])]
-        taken.append(_write_label(canvas, label, corner, colour, font, taken))
+    for instance in instances:
+        if instance.label:
+            corner = [int(value * factor) for value in instance.box[:2]]
+            label, colour = instance.label, instance.colour
+            taken.append(_write_label(canvas, label, corner, colour, font, taken))
     return canvas
 
 
@@ -59,7 +103,11 @@ def class_colours(category_ids: list[int]) -> dict[int, Colour]:
 
 
 def _paint(
-    canvas: Image.Image, mask: np.ndarray, box: np.ndarray, factor: int, colour: Colour
+    canvas: Image.Image,
+    mask: np.ndarray,
+    box: Sequence[float],
+    factor: int,
+    colour: Colour,
 ) -> None:
     """Tints uint8 [H, W] in {0, 1} on a canvas `factor` times larger."""
     x, y, width, height = (int(value) for value in box)

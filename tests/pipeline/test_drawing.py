@@ -71,3 +71,20 @@ def test_a_class_has_its_colour_whatever_the_order_of_the_ids():
     # Hue 0.02 is 0.12 of the way from red to yellow, above a floor of 0.15.
     assert colours[2] == (255, round(255 * (0.15 + 0.85 * 0.12)), round(255 * 0.15))
     assert len(set(colours.values())) == 3
+
+
+def test_instances_without_a_label_are_drawn_and_the_first_is_on_top():
+    masks = [rectangle(40, 20, 200, 120), rectangle(20, 10, 220, 140)]
+    instances = [
+        drawing.Instance(rle, coco_mask.toBbox(rle), "", colour)
+        for rle, colour in zip(
+            detections([1, 7], masks).masks, (RED, BLUE), strict=True
+        )
+    ]
+    blank = Image.new("RGB", (320, 160))
+    canvas = np.asarray(drawing.draw_instances(blank, instances, min_long_side=320))
+    assert canvas.shape == (160, 320, 3)  # not enlarged
+    under = TINT * (255 - TINT) / 255
+    np.testing.assert_allclose(canvas[100, 150], [TINT, 0, under], atol=1)
+    painted = canvas.any(axis=2)
+    np.testing.assert_array_equal(painted, masks[1].astype(bool))  # no label's ink
