@@ -3,7 +3,7 @@
 import dataclasses
 import json
 
-from components.coco_example_gen import layouts, plans, problems, shards
+from components.coco_example_gen import figures, layouts, plans, problems, shards
 from pipeline import errors
 
 PROBLEMS_FILE = "problems.json"
@@ -76,9 +76,15 @@ def _split_summary(result: shards.Result) -> dict[str, object]:
         "images_without_objects": result.images_without_objects,
         "objects": sum(result.objects.values()),
         "crowds": result.crowds,
+        **figures.summarize(result.histograms),
         "classes": [
-            {"category_id": key, "name": result.names[key], "objects": count}
-            for key, count in sorted(result.objects.items())
+            {
+                "category_id": category_id,
+                "name": result.names[category_id],
+                "objects": count,
+                **figures.summarize_class(result.histograms, category_id),
+            }
+            for category_id, count in sorted(result.objects.items())
         ],
     }
 

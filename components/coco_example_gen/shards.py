@@ -14,6 +14,7 @@ import tensorflow as tf
 from components.coco_example_gen import (
     annotations,
     examples,
+    figures,
     pictures,
     plans,
     problems,
@@ -41,6 +42,7 @@ class Result:
     )
     names: dict[int, str] = dataclasses.field(default_factory=dict)
     pictures: dict[str, str] = dataclasses.field(default_factory=dict)
+    histograms: figures.Figures = dataclasses.field(default_factory=figures.Figures)
 
 
 @contextlib.contextmanager
@@ -76,7 +78,7 @@ def write_records(shard: plans.Shard) -> None:
         "counts": log.counts,
         "examples": [dataclasses.asdict(problem) for problem in log.examples],
     }
-    plans.write_text(shard.result_path, json.dumps(content))
+    plans.write_text(shard.result_path, json.dumps(content, default=vars))
 
 
 def read_results(
@@ -96,6 +98,7 @@ def read_results(
             so_far.objects[int(category_id)] += count
         so_far.names |= {int(key): name for key, name in part["names"].items()}
         so_far.pictures |= part["pictures"]
+        so_far.histograms.add(part["histograms"])
     return total
 
 
@@ -124,7 +127,7 @@ def _record_of(
     if not drawn:
         message = "no object is annotated, or none is left"
         _add(log, "image_without_objects", file, image, message, "kept")
-    _count(drawn, result)
+    _count(image, file, drawn, result)
     result.pictures[hashlib.sha256(picture.encoded).hexdigest()] = file
     return examples.build(image, picture, file, drawn)
 
@@ -149,15 +152,24 @@ def _locate(
     return None
 
 
-def _count(drawn: list[examples.DrawnObject], result: Result) -> None:
+def _count(
+    image: annotations.PlannedImage,
+    file: str,
+    drawn: list[examples.DrawnObject],
+    result: Result,
+) -> None:
     result.images += 1
     result.images_without_objects += not drawn
+    instances = []
     for found in drawn:
         if found.planned.is_crowd:
             result.crowds += 1
             continue
-        result.objects[found.planned.category_id] += 1
-        result.names[found.planned.category_id] = found.planned.category_name
+        category_id = found.planned.category_id
+        result.objects[category_id] += 1
+        result.names[category_id] = found.planned.category_name
+        instances.append(figures.Instance(category_id, found.area))
+    result.histograms.count(image.image_id, file, image.height, image.width, instances)
 
 
 def _add(

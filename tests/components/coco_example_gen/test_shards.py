@@ -93,6 +93,10 @@ def test_results_of_shards_add_up_by_split_and_crowds_are_no_instances(plan):
     assert sorted(train.pictures.values()) == ["1.png", "2.png"]
     assert (held_out.images, held_out.images_without_objects) == (1, 1)
     assert not held_out.objects
+    # Image 1 shows two instances, then none: its only one is a crowd. Image 2 has one.
+    assert train.histograms.instances_per_image == {2: 1, 1: 1, 0: 1}
+    assert train.histograms.class_images == {5: 2}
+    assert train.histograms.crowded == [(-2, 1, "1.png"), (-1, 2, "2.png")]
 
 
 def test_a_repeated_call_leaves_the_same_bytes_and_nothing_half_written(plan):
