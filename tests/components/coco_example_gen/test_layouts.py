@@ -35,7 +35,9 @@ def test_coco_folders_are_named_after_the_annotation_files(tmp_path):
         "annotations/instances_val2017.json",
         ["images/val2017", "images", "."],
     )
-    assert layout.ignored == ()
+    assert layout.ignored == (
+        "annotations/captions_train2017.json is not used, it holds captions",
+    )
 
 
 def test_a_test_split_is_ignored_beside_val_and_used_without(tmp_path):
