@@ -21,6 +21,8 @@ from pipeline import errors, postgresql_store
 URL_VARIABLE = "M2F_METADATA_URL"
 PASSWORD_VARIABLE = "M2F_METADATA_PASSWORD"  # noqa: S105, a name and no password
 _PORTS = {"mysql": 3306, "postgresql": 5432}
+# Neither a second colon, nor an @ behind a slash, nor a query.
+_HARMLESS = re.compile(r"\w*(://([^:@?#/]+@)?[^:@?#/]*(:\d+)?(/[^:@?#]*)?)?")
 _FORMS = "mysql://user@host:3306/db, postgresql://user@host:5432/db or sqlite:////path"
 _SECONDS_TO_ANSWER = 5.0
 # What is said while another client makes the database or its tables.
@@ -61,8 +63,10 @@ def parse(url: str) -> Address:
     try:
         parts = urllib.parse.urlsplit(url)
         port, password = parts.port, parts.password
-    except ValueError as error:
-        raise errors.MetadataError(f"metadata URL: {error}. Wanted {_FORMS}.") from None
+    except ValueError:  # whose message may repeat a password it took for a port
+        raise errors.MetadataError(
+            f"metadata URL {_shown(url)}: wanted {_FORMS}."
+        ) from None
     if password is not None:
         raise errors.MetadataError(
             f"metadata URL {parts.scheme}://...@{parts.hostname}: holds a password, "
@@ -73,7 +77,7 @@ def parse(url: str) -> Address:
     server = parts.scheme in _PORTS and parts.username and parts.hostname
     file = parts.scheme == "sqlite" and not parts.netloc and database.startswith("/")
     if not (server or file) or not database or parts.query or parts.fragment:
-        raise errors.MetadataError(f"metadata URL {url!r}: wanted {_FORMS}.")
+        raise errors.MetadataError(f"metadata URL {_shown(url)}: wanted {_FORMS}.")
     return Address(
         url=url,
         scheme=parts.scheme,
@@ -82,6 +86,15 @@ def parse(url: str) -> Address:
         port=port or _PORTS.get(parts.scheme, 0),
         database=database,
     )
+
+
+def _shown(url: str) -> str:
+    """As much of a refused address as can hold no password."""
+    if _HARMLESS.fullmatch(url):
+        return repr(url)
+    scheme, separator, _ = url.partition("://")
+    known = separator and scheme in (*_PORTS, "sqlite")
+    return f"{scheme}://..." if known else "(not repeated here: it may hold a password)"
 
 
 def from_environment() -> tuple[Address, str]:

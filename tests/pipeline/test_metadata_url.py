@@ -72,6 +72,28 @@ def test_a_password_in_the_address_is_refused_and_not_repeated():
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://a@b/c?password=hunter2",
+        "mysql://a:hunter2/x@b/c",  # a slash in it makes it a port
+        "mysql://a:12/hunter2@b/c",
+        "mysql:a:hunter2@b/c",
+        "mysql://a@b/c#hunter2",
+        "a:hunter2@b",
+    ],
+)
+def test_a_password_in_a_wrong_place_is_not_repeated_either(url):
+    with pytest.raises(errors.MetadataError, match="wanted mysql://user@") as caught:
+        metadata_url.parse(url)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_an_address_without_a_password_is_repeated_when_it_is_refused():
+    with pytest.raises(errors.MetadataError, match="metadata URL 'mysql://a@b:1': "):
+        metadata_url.parse("mysql://a@b:1")
+
+
 def test_the_environment_names_address_and_password(monkeypatch):
     monkeypatch.delenv("M2F_METADATA_URL", raising=False)
     with pytest.raises(errors.MetadataError, match="M2F_METADATA_URL: is not set"):
