@@ -2,16 +2,30 @@
 
 import collections
 import pathlib
-import re
 from collections.abc import Iterator, Sequence
 
-from pipeline import config, errors, kubeflow_config, kubeflow_names, metadata_url
+from pipeline import (
+    compile_checks,
+    config,
+    errors,
+    kubeflow_config,
+    kubeflow_names,
+    metadata_url,
+)
 
+_PLACE = "Kubeflow"
+_LONGEST_NAME = 63  # the KFP SDK's limit
 # KFP's launcher puts volumes of its own there.
 _TAKEN_MOUNTS = ("/gcs", "/s3", "/minio", "/.local", "/.cache", "/.config")
-_SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|ACCESS_KEY", re.I)
-_OWN_VARIABLES = (metadata_url.URL_VARIABLE, metadata_url.PASSWORD_VARIABLE)
-_MOST_PROBLEMS = 20
+_OWN_VARIABLES = {
+    metadata_url.URL_VARIABLE: "kubeflow.metadata",
+    metadata_url.PASSWORD_VARIABLE: "kubeflow.metadata",
+    "TF_CONFIG": "kubeflow.workers",
+}
+_SECRETS_GO = (
+    "Put it into a Secret of Kubernetes and name that under kubeflow.secret_env; the "
+    "pods get it as an environment variable."
+)
 
 
 def check(settings: config.PipelineConfig, out: pathlib.Path) -> None:
@@ -21,16 +35,19 @@ def check(settings: config.PipelineConfig, out: pathlib.Path) -> None:
         ConfigError: naming all that is wrong.
     """
     cluster = settings.kubeflow
-    _refuse(
+    compile_checks.refuse(
+        _PLACE,
         [
             *_file_problems(out),
+            *_name_problems(settings),
             *_image_problems(cluster),
             *_mount_problems(cluster),
             *_folder_problems(settings),
             *_metadata_problems(cluster),
-            *_variable_problems(cluster),
-            *_template_problems(settings),
-        ]
+            *compile_checks.secret_problems(settings, _SECRETS_GO),
+            *_variable_problems(settings),
+            *compile_checks.template_problems(settings),
+        ],
     )
 
 
@@ -43,12 +60,7 @@ def check_nodes(
         ConfigError: naming all that is wrong.
     """
     known = [kubeflow_names.PREPARE, *node_ids]
-    problems = [
-        f"kubeflow.nodes.{name}: the graph has no such node. It has: "
-        f"{', '.join(known)}."
-        for name in cluster.nodes
-        if name not in known
-    ]
+    problems = list(compile_checks.unknown_nodes(_PLACE, cluster.nodes, known))
     named = collections.defaultdict(list)
     for node_id in known:
         named[kubeflow_names.task_name(node_id)].append(node_id)
@@ -60,18 +72,17 @@ def check_nodes(
             )
     for node_id in known:
         problems += _gpu_problems(node_id, cluster.resources(node_id))
-    _refuse(problems)
-
-
-def _refuse(problems: Sequence[str]) -> None:
-    if problems:
-        shown = "\n  ".join(problems[:_MOST_PROBLEMS])
-        raise errors.ConfigError(f"this cannot run on Kubeflow:\n  {shown}")
+    compile_checks.refuse(_PLACE, problems)
 
 
 def _file_problems(out: pathlib.Path) -> Iterator[str]:
     if out.suffix not in (".yaml", ".yml"):
         yield f"--out {out}: wanted a file that ends in .yaml."
+
+
+def _name_problems(settings: config.PipelineConfig) -> Iterator[str]:
+    if len(kubeflow_names.pipeline_name(settings.name)) > _LONGEST_NAME:
+        yield f"name {settings.name}: wanted at most {_LONGEST_NAME} letters."
 
 
 def _image_problems(cluster: kubeflow_config.KubeflowConfig) -> Iterator[str]:
@@ -159,28 +170,19 @@ def _metadata_problems(cluster: kubeflow_config.KubeflowConfig) -> Iterator[str]
         )
 
 
-def _variable_problems(cluster: kubeflow_config.KubeflowConfig) -> Iterator[str]:
-    sections = {"defaults": cluster.defaults.env}
-    sections |= {f"nodes.{name}": node.env for name, node in cluster.nodes.items()}
-    for where, env in sections.items():
-        for name in env:
-            if _SECRET_NAME.search(name):
-                yield (
-                    f"kubeflow.{where}.env.{name}: looks like a secret, and would be "
-                    "readable in the compiled file. Put it into a Secret and name that "
-                    f"under kubeflow.secret_env.{name}."
-                )
-    for name in (
-        *cluster.secret_env,
-        *(name for env in sections.values() for name in env),
-    ):
+def _variable_problems(settings: config.PipelineConfig) -> Iterator[str]:
+    secret = settings.kubeflow.secret_env
+    environments = compile_checks.environments(settings)
+    for name in (*secret, *(name for env in environments.values() for name in env)):
         if name in _OWN_VARIABLES:
-            yield f"{name}: is set from kubeflow.metadata. Write it there."
-
-
-def _template_problems(settings: config.PipelineConfig) -> Iterator[str]:
-    if "{{" in settings.to_json():
-        yield "the configuration holds '{{', which KFP takes for a placeholder."
+            yield f"{name}: is set from {_OWN_VARIABLES[name]}. Write it there."
+    for where, env in environments.items():
+        for name in env:
+            if name in secret:
+                yield (
+                    f"kubeflow.{where}.env.{name}: is taken from the Secret "
+                    f"{secret[name].name} too. Keep one of the two."
+                )
 
 
 def _gpu_problems(node_id: str, resources: kubeflow_config.Resources) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from pipeline import config_file, errors, kubeflow_api, kubeflow_names
+from pipeline import errors, kubeflow_api, kubeflow_names, run_overrides
 
 if TYPE_CHECKING:
     import kfp_server_api
@@ -143,14 +143,8 @@ def cron_of(expression: str) -> str:
 
 def _parameters(package: _Package, request: Request) -> dict[str, str]:
     """Values of the pipeline's parameters; what is left out keeps its default."""
-    for override in request.overrides:
-        if override.partition(".")[0].strip() == "kubeflow":
-            raise errors.UserError(
-                f"--set {override}: pods are laid down when the pipeline is compiled. "
-                "Give it to `m2f kubeflow compile`."
-            )
     # The first task would refuse them too, but on the cluster and minutes later.
-    config_file.from_values(package.config, request.overrides, str(request.package))
+    run_overrides.settings(package.config, request.overrides, str(request.package))
     parameters = {"overrides": shlex.join(request.overrides)}
     if request.data is not None:
         if not request.data.startswith("/"):

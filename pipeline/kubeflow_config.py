@@ -59,6 +59,9 @@ LabelValue = Annotated[
 VariableName = Annotated[
     str, _matching(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")
 ]
+SecretEntry = Annotated[
+    str, _matching(r"[A-Za-z0-9_.-]+", "a key of a Secret: letters, digits, '-_.'")
+]
 GpuType = Annotated[
     str, _matching(r"[A-Za-z0-9./_-]+", "a resource, such as nvidia.com/gpu")
 ]
@@ -83,7 +86,7 @@ class SecretKey(config_section.Section):
     """One entry of a Kubernetes Secret; the value itself never stands in a config."""
 
     name: ObjectName
-    key: str
+    key: SecretEntry
 
 
 class VolumeClaim(config_section.Section):

@@ -18,12 +18,12 @@ from tfx.proto.orchestration import pipeline_pb2
 from pipeline import (
     compiled_graph,
     config,
-    config_file,
     errors,
     ir,
     metadata_handle,
     metadata_url,
     places,
+    run_overrides,
 )
 
 _SECONDS_TO_WAIT = 300.0
@@ -84,12 +84,6 @@ def read_settings(config_json: str, overrides: str) -> config.PipelineConfig:
         items = shlex.split(overrides)
     except ValueError as error:
         raise errors.ConfigError(f"overrides {overrides!r}: {error}.") from None
-    for item in items:
-        if item.startswith("kubeflow."):
-            raise errors.ConfigError(
-                f"overrides: {item}: pods were sized when the pipeline was compiled. "
-                "Give it to `m2f kubeflow compile --set`."
-            )
     try:
         values = json.loads(config_json)
     except ValueError as error:
@@ -98,7 +92,7 @@ def read_settings(config_json: str, overrides: str) -> config.PipelineConfig:
         raise errors.ConfigError(
             f"--config-json: holds a {type(values).__name__}, wanted sections."
         )
-    return config_file.from_values(values, items, "the compiled configuration")
+    return run_overrides.settings(values, items, "the compiled configuration")
 
 
 def _register(

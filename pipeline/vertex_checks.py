@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from pipeline import config, errors, kubeflow_config, kubeflow_names
+from pipeline import compile_checks, config, kubeflow_config, kubeflow_names
 
+_PLACE = "Vertex AI"
 _LONGEST_NAME = 128
 _MOUNT = "/gcs"
 _NO_BASELINE = -1.0
@@ -15,6 +16,10 @@ _UNKNOWN_OF_CLUSTER = (
     "service_account",
     "annotations",
 )
+_SECRETS_GO = (
+    "Keep it in Google's Secret Manager, where the code that needs it asks for it as "
+    "the job's service account."
+)
 
 
 def check(settings: config.PipelineConfig) -> None:
@@ -23,12 +28,15 @@ def check(settings: config.PipelineConfig) -> None:
     Raises:
         ConfigError: naming all that is wrong.
     """
-    _refuse(
+    compile_checks.refuse(
+        _PLACE,
         [
             *_pipeline_problems(settings),
             *_folder_problems(settings),
             *_running_problems(settings),
-        ]
+            *compile_checks.secret_problems(settings, _SECRETS_GO),
+            *compile_checks.template_problems(settings),
+        ],
     )
 
 
@@ -40,12 +48,7 @@ def check_nodes(
     Raises:
         ConfigError: naming all that is wrong.
     """
-    problems = [
-        f"kubeflow.nodes.{name}: there is no such node on Vertex AI. There are: "
-        f"{', '.join(node_ids)}."
-        for name in cluster.nodes
-        if name not in node_ids
-    ]
+    problems = list(compile_checks.unknown_nodes(_PLACE, cluster.nodes, node_ids))
     for node_id in node_ids:
         resources = cluster.resources(node_id)
         for field in _UNKNOWN_OF_PODS:
@@ -59,18 +62,12 @@ def check_nodes(
                 f"kubeflow.nodes.{node_id}.gpu_type {resources.gpu_type}: wanted an "
                 "accelerator of Vertex AI, such as NVIDIA_TESLA_T4."
             )
-    _refuse(problems)
+    compile_checks.refuse(_PLACE, problems)
 
 
 def mounted(path: str) -> str:
     """Where containers on Vertex AI see a place in Cloud Storage."""
     return re.sub(r"^gs://", f"{_MOUNT}/", path)
-
-
-def _refuse(problems: Sequence[str]) -> None:
-    if problems:
-        shown = "\n  ".join(problems[:20])
-        raise errors.ConfigError(f"this cannot run on Vertex AI:\n  {shown}")
 
 
 def _pipeline_problems(settings: config.PipelineConfig) -> Iterator[str]:

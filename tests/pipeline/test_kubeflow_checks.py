@@ -70,6 +70,17 @@ def test_an_image_is_all_that_has_to_be_said():
             {"secret_env": {"M2F_METADATA_URL": {"name": "a", "key": "b"}}},
             "M2F_METADATA_URL: is set from kubeflow.metadata",
         ),
+        (
+            {"nodes": {"Trainer": {"env": {"TF_CONFIG": "{}"}}}},
+            "TF_CONFIG: is set from kubeflow.workers",
+        ),
+        (
+            {
+                "secret_env": {"WHO": {"name": "a", "key": "b"}},
+                "defaults": {"env": {"WHO": "me"}},
+            },
+            "kubeflow.defaults.env.WHO: is taken from the Secret a too",
+        ),
         ({"data": "/mnt/pipeline/{{x}}"}, "holds '{{'"),
     ],
 )
@@ -77,6 +88,12 @@ def test_what_pods_could_not_use_is_refused_without_telling_secrets(section, wan
     message = refusal(section)
     assert wanted in message
     assert "hunter2" not in message
+
+
+def test_a_name_is_no_longer_than_kfp_takes():
+    message = refusal(name="a" * 64)
+    assert f"name {'a' * 64}: wanted at most 63 letters" in message
+    kubeflow_checks.check(settings(name="a" * 63), pathlib.Path("p.yaml"))
 
 
 @pytest.mark.parametrize(
@@ -126,8 +143,8 @@ def node_refusal(section, nodes=NODES) -> str:
 
 def test_an_unknown_node_is_refused_with_those_there_are():
     message = node_refusal({"nodes": {"Trainr": {"cpu": 4}}})
-    assert "kubeflow.nodes.Trainr: the graph has no such node" in message
-    assert "prepare, CocoExampleGen, Trainer, Pusher" in message
+    assert "kubeflow.nodes.Trainr: there is no such node on Kubeflow" in message
+    assert "There are: prepare, CocoExampleGen, Trainer, Pusher" in message
 
 
 def test_the_first_task_can_have_resources_too():

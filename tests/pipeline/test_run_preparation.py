@@ -51,7 +51,7 @@ def test_overrides_are_split_as_a_shell_does():
         ("{}", "train.step=1", "train.step: unknown key"),
         ("{}", "train.steps", "wanted section.key=value"),
         ("{}", "'train.steps=1", "No closing quotation"),
-        ("{}", "kubeflow.image=x", "pods were sized when the pipeline was compiled"),
+        ("{}", "kubeflow.image=x", "pods were laid down when"),
     ],
 )
 def test_a_configuration_that_cannot_be_used_is_refused(config_json, overrides, wanted):

@@ -142,6 +142,12 @@ def test_artifacts_are_in_the_bucket_and_folders_are_mounted(job, tasks):
             {},
             "kubeflow.annotations: Vertex AI has no such",
         ),
+        (
+            {"defaults": {"env": {"WANDB_API_KEY": "x"}}},
+            {},
+            "kubeflow.defaults.env.WANDB_API_KEY: looks like a secret",
+        ),
+        ({"data": "gs://b/{{x}}"}, {}, "holds '{{'"),
         ({"service_account": "me"}, {}, "kubeflow.service_account: Vertex AI has no"),
     ],
 )
