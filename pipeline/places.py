@@ -25,7 +25,8 @@ def require(data: str, root: str, serving: str) -> Places:
     """Checks that this pod sees the folders; those that are written are made.
 
     Raises:
-        ConfigError: one is not on a volume, or the data is not there.
+        ConfigError: one is not on a volume, the data is not there, or a run would
+            write into it.
     """
     for option, text in (("--data", data), ("--root", root), ("--serving", serving)):
         if "://" in text or not pathlib.Path(text).is_absolute():
@@ -38,6 +39,13 @@ def require(data: str, root: str, serving: str) -> Places:
             f"--data {data}: no such folder in this pod. Copy the data to the volume, "
             "or see what is mounted where."
         )
+    fixed = data.partition("{")[0]
+    for option, text in (("--root", root), ("--serving", serving)):
+        if pathlib.Path(text).is_relative_to(fixed):
+            raise errors.ConfigError(
+                f"--data {data}: holds {option} {text}, so every run would change the "
+                "data it reads. Name the folder of the pictures alone."
+            )
     found = Places(data, pathlib.Path(root), pathlib.Path(serving))
     for folder in (found.root, found.serving):
         try:

@@ -39,3 +39,18 @@ def test_a_span_in_the_data_path_is_looked_up_later(folders):
 def test_a_place_that_pods_do_not_share_is_refused(folders, name, value, wanted):
     with pytest.raises(errors.ConfigError, match=wanted):
         places.require(**{**folders, name: value})
+
+
+@pytest.mark.parametrize("written", ["root", "serving"])
+@pytest.mark.parametrize("data", ["{folder}", "{folder}/", "{folder}/{{SPAN}}"])
+def test_data_that_a_run_would_write_into_is_refused(folders, tmp_path, written, data):
+    path = data.format(folder=tmp_path / "data")
+    inside = {"data": path, written: str(tmp_path / "data" / "inside")}
+    with pytest.raises(errors.ConfigError, match=f"holds --{written} .*inside, so"):
+        places.require(**{**folders, **inside})
+    assert not (tmp_path / "data" / "inside").exists()
+
+
+def test_folders_side_by_side_are_no_contradiction(folders, tmp_path):
+    beside = str(tmp_path / "data-of-others")
+    assert places.require(**{**folders, "root": beside}).root.is_dir()

@@ -135,7 +135,7 @@ def test_data_without_annotations_is_the_users_mistake(url, reference):
     done = node(reference, url, "CocoExampleGen")
     assert done.returncode == 2
     assert done.stderr.startswith("error: CocoExampleGen: ")
-    assert "no COCO data found" in done.stderr
+    assert "no annotations found" in done.stderr
     assert "Traceback" not in done.stderr
 
 
