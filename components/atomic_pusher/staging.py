@@ -42,14 +42,26 @@ def finish(pushed: pathlib.Path, staged: pathlib.Path) -> pathlib.Path:
     """
     staging = staged.parent
     number = int(staged.name)
-    while (staging.parent / str(number)).exists():
+    while not _place(staged, staging.parent / str(number), _note(*_owner(pushed))):
         number += 1
-    version = staging.parent / str(number)
-    note = _note(*_owner(pushed))
-    _write(note, {"staging": str(staging), "version": str(version)})
-    staged.rename(version)
     shutil.rmtree(staging, ignore_errors=True)
-    return version
+    return staging.parent / str(number)
+
+
+def _place(staged: pathlib.Path, version: pathlib.Path, note: pathlib.Path) -> bool:
+    """Renames, unless the version is another push's, maybe since this very moment."""
+    if version.exists():
+        return False
+    mine = {"staging": str(staged.parent)}
+    _write(note, {**mine, "version": str(version)})
+    try:
+        staged.rename(version)
+    except OSError:
+        _write(note, mine)  # or `undo` would remove what is another's
+        if version.exists():
+            return False
+        raise
+    return True
 
 
 def undo(node_folder: pathlib.Path, execution_id: int | str) -> None:

@@ -1,3 +1,5 @@
+import pathlib
+
 import pytest
 
 from components.atomic_pusher import staging
@@ -43,6 +45,35 @@ def test_a_version_that_is_taken_is_left_alone_and_the_next_one_is_used(node, ba
     (base / "100" / "saved_model.pb").write_bytes(b"older")
     assert staging.finish(*copied(node, base)) == base / "101"
     assert (base / "100" / "saved_model.pb").read_bytes() == b"older"
+
+
+def test_a_version_that_another_push_takes_at_that_moment_is_left_alone(
+    node, base, monkeypatch
+):
+    (base / "100").mkdir(parents=True)
+    (base / "100" / "saved_model.pb").write_bytes(b"other")
+    seen = []
+
+    def exists(path):  # sees the other's version only the second time
+        seen.append(path.name)
+        return path.is_dir() and seen.count(path.name) > 1
+
+    monkeypatch.setattr(pathlib.Path, "exists", exists)
+    assert staging.finish(*copied(node, base)) == base / "101"
+    staging.undo(node, 7)
+    assert versions(base) == ["100"]
+    assert (base / "100" / "saved_model.pb").read_bytes() == b"other"
+
+
+def test_a_push_that_fails_takes_back_its_own_and_nothing_else(node, base, monkeypatch):
+    (base / "100").mkdir(parents=True)
+    (base / "100" / "saved_model.pb").write_bytes(b"other")
+    pushed, staged = copied(node, base)
+    monkeypatch.setattr(pathlib.Path, "exists", lambda path: False)
+    with pytest.raises(OSError, match="not empty"):
+        staging.finish(pushed, staged)
+    staging.undo(node, 7)
+    assert everything(base) == ["100"]
 
 
 def test_a_push_killed_while_it_copied_is_taken_back(node, base):
