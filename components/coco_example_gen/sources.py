@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Literal
 
 
@@ -54,8 +54,20 @@ class Layout:
 
 def json_files_below(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     """Files ending in .json, but for hidden ones, folder by folder in a fixed order."""
+    return files_below(folder, {".json"})
+
+
+def files_below(
+    folder: pathlib.Path, suffixes: Collection[str]
+) -> Iterator[pathlib.Path]:
+    """Files of some suffixes, but for hidden ones, folder by folder in a fixed order.
+
+    Args:
+        suffixes: in small letters.
+    """
     for parent, names, files in os.walk(folder):
         names[:] = sorted(name for name in names if not name.startswith("."))
         for name in sorted(files):
-            if name.lower().endswith(".json") and not name.startswith("."):
+            is_hidden = name.startswith(".")
+            if not is_hidden and pathlib.PurePath(name).suffix.lower() in suffixes:
                 yield pathlib.Path(parent, name)
