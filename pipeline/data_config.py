@@ -4,33 +4,57 @@ from typing import Annotated, Literal
 
 import pydantic
 
-from pipeline import config_section
+from pipeline import config_section, gate_config
 
 
-class DataConfig(config_section.Section):
-    """Where examples come from, and the size they are evaluated and served at.
+class IngestSettings(config_section.Section):
+    """What CocoExampleGen's records and report depend on beside the data.
 
     Attributes:
         layout: how the folder is laid out; `auto` looks for each in turn.
         eval_fraction: share of images held out when the data has no eval split.
         split_seed: seed of that split.
+        on_problem: `repair` mends or leaves out what it can and stops at what
+            contradicts itself; `strict` stops at anything it would mend or leave out;
+            `report` leaves out what `repair` would stop at, and reports it.
+        max_pixels: a picture of more is left out before it is decoded. Pillow refuses
+            more than the upper bound whatever is set here.
+        max_annotation_bytes: an annotation file of more is refused; reading one takes
+            about twice its size in memory.
+    """
+
+    layout: Literal["auto", "coco", "roboflow", "panoptic", "labelme", "single"] = (
+        "auto"
+    )
+    eval_fraction: Annotated[float, pydantic.Field(gt=0.0, lt=1.0)] = 0.2
+    split_seed: int = 0
+    on_problem: Literal["strict", "repair", "report"] = "repair"
+    max_pixels: Annotated[int, pydantic.Field(gt=0, le=178_956_970)] = 100_000_000
+    max_annotation_bytes: config_section.PositiveInt = 4 * 1024**3
+
+
+class DataConfig(IngestSettings):
+    """Where examples come from, and the size they are evaluated and served at.
+
+    Attributes:
         short_side, long_side: an image is scaled until its short side is `short_side`
             pixels, unless its long side would pass `long_side` pixels first.
         pad_multiple: canvas sides are padded up to a multiple of this many pixels.
         pixel_statistics: normalise with ImageNet's mean and deviation (needed by
             pretrained backbones) or with those of the training split.
-        max_problems: how many ingestion problems of a kind the data gate lets pass;
-            a kind that is not named has its limit in `data_gate.checks.DEFAULT_LIMITS`.
+        gate: what stops a run before training, and what is only told.
     """
 
-    layout: Literal["auto", "coco", "roboflow", "single"] = "auto"
-    eval_fraction: Annotated[float, pydantic.Field(gt=0.0, lt=1.0)] = 0.2
-    split_seed: int = 0
     short_side: config_section.PositiveInt = 800
     long_side: config_section.PositiveInt = 1333
     pad_multiple: config_section.PositiveInt = 32
     pixel_statistics: Literal["imagenet", "dataset"] = "imagenet"
-    max_problems: dict[str, config_section.NonNegativeInt] = {}
+    gate: gate_config.GateConfig = gate_config.GateConfig()
+
+    def ingest_settings(self) -> IngestSettings:
+        """The part that ingestion depends on: a new image size must not ingest anew."""
+        names = IngestSettings.model_fields
+        return IngestSettings(**{name: getattr(self, name) for name in names})
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> "DataConfig":

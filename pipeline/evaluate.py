@@ -9,15 +9,14 @@ import pydantic
 import rich.console
 import rich.markup
 import rich.table
-import tensorflow as tf
 
 from components.coco_evaluator import coco_metrics, ground_truth, predictor
-from components.coco_example_gen import annotations, layouts, plans, problems, shards
+from components.coco_example_gen import ingestion, layouts, problems, shards
 from model import saved_model
-from pipeline import config, errors, progress
+from pipeline import config, errors
 
 _SPLIT = "eval"
-_LOST_IMAGES = ("missing_image", "broken_image")
+_LOST_IMAGES = ("missing_image", "broken_image", "oversized_image")
 _NUMBERS = (
     ("mask_ap", "mask AP"),
     ("mask_ap50", "mask AP50"),
@@ -101,21 +100,17 @@ def _ingest(
     log: problems.ProblemLog,
 ) -> list[str]:
     """Stores the eval split below `folder`; returns the records files."""
-    splits = annotations.read_splits(layout, data.eval_fraction, data.split_seed, log)
-    held_out = [split for split in splits if split.name == _SPLIT]
-    records = {_SPLIT: f"{folder}/records"}
-    tf.io.gfile.makedirs(f"{folder}/work")
-    parts = plans.write(held_out, layout.root, f"{folder}/work", records)
-    num_images = sum(len(split.images) for split in held_out)
-    with (
-        progress.track("Reading images", total=num_images) as bar,
-        shards.advancing(bar),
-    ):
-        for part in parts:
-            shards.write_records(part)
-    shards.read_results(parts, log)
+    work = ingestion.store(
+        [layout],
+        data.ingest_settings(),
+        f"{folder}/work",
+        {_SPLIT: f"{folder}/records"},
+        ingestion.run_here,
+        log,
+    )
+    shards.read_results(work, log)
     log.raise_errors()
-    return [part.records_path for part in parts]
+    return [part.staged_path for part in work]
 
 
 def _data_config(model: saved_model.Predictor) -> config.DataConfig:

@@ -3,20 +3,21 @@
 import collections
 import dataclasses
 import hashlib
-import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from components.coco_example_gen import coco_json, layouts, problems
-from pipeline import errors
+import msgspec
+
+from components.coco_example_gen import coco_json, consistency, layouts, problems
+from pipeline import data_config, errors
 
 SPLITS = ("train", "eval")
 
 
-@dataclasses.dataclass(frozen=True)
-class PlannedObject:
+class PlannedObject(msgspec.Struct, frozen=True, gc=False):
     """One instance, its class resolved.
 
     Attributes:
+        segmentation: JSON, as the file has it.
         bbox: as the file has it, x, y, width, height in px; None when absent.
         area: as the file has it, px²; None when absent.
     """
@@ -25,69 +26,118 @@ class PlannedObject:
     category_id: int
     category_name: str
     is_crowd: int
-    segmentation: list | dict | None
-    bbox: list[float] | None
-    area: float | None
+    segmentation: msgspec.Raw
+    bbox: list[float | None] | None = None
+    area: float | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class PlannedImage:
-    """One picture with its instances, ascending by annotation_id."""
+class PlannedImage(msgspec.Struct, frozen=True):
+    """One picture with its instances, ascending by annotation_id.
+
+    Attributes:
+        source: which of the split's sources it is of.
+        embedded_in: LabelMe file that holds the picture; empty when it is a file.
+    """
 
     image_id: int
     file_name: str
     height: int
     width: int
     objects: list[PlannedObject]
+    source: int = 0
+    embedded_in: str = ""
+
+
+class ImageSource(msgspec.Struct, frozen=True):
+    """Where to look for images.
+
+    Attributes:
+        root: no image may lie outside of it.
+        folders: in the order they are tried.
+    """
+
+    root: str
+    folders: list[str]
 
 
 @dataclasses.dataclass(frozen=True)
 class PlannedSplit:
-    """Images ascending by image_id, and where to look for them."""
+    """Images ascending by id, and their annotations as compact as they were read.
+
+    Attributes:
+        annotations: by image id, ascending by id.
+        categories: what each category_id of the files counts as.
+    """
 
     name: str
-    source: layouts.SplitSource
-    images: list[PlannedImage]
+    sources: tuple[ImageSource, ...]
+    images: list[coco_json.CocoImage]
+    annotations: Mapping[int, list[coco_json.CocoAnnotation]]
+    categories: Mapping[int, coco_json.CocoCategory]
+
+    def planned(self, first: int, last: int) -> list[PlannedImage]:
+        """The images from index `first` up to `last`, which is not one of them."""
+        return [
+            PlannedImage(
+                image.id,
+                image.file_name,
+                image.height,
+                image.width,
+                [self._object(a) for a in self.annotations.get(image.id, ())],
+                image.root_index,
+                image.embedded_in,
+            )
+            for image in self.images[first:last]
+        ]
+
+    def _object(self, annotation: coco_json.CocoAnnotation) -> PlannedObject:
+        category = self.categories[annotation.category_id]
+        return PlannedObject(
+            annotation.id,
+            category.id,
+            category.name,
+            int(annotation.iscrowd),
+            annotation.segmentation,
+            annotation.bbox,
+            annotation.area,
+        )
 
 
 def read_splits(
-    layout: layouts.Layout,
-    eval_fraction: float,
-    split_seed: int,
+    data: Sequence[layouts.Layout],
+    settings: data_config.IngestSettings,
     log: problems.ProblemLog,
 ) -> list[PlannedSplit]:
     """Reads train and eval; splits the images when there is one file only.
 
+    Args:
+        data: the layout of each root.
+
     Raises:
         CocoFormatError: a file is not COCO, contradicts itself or the other one.
     """
+    (layout,) = data
     for sentence in layout.ignored:
         log.add(
             problems.Problem("split_ignored", str(layout.root), sentence, "left out")
         )
-    sources = {"train": layout.train}
-    if layout.eval is not None:
-        sources["eval"] = layout.eval
-    contents = {name: coco_json.read(s.annotation_file) for name, s in sources.items()}
+    sources = layout.sources()
+    files = {name: _file_of(layout, source) for name, source in sources.items()}
+    contents = {
+        name: coco_json.read(
+            source.annotation_file, log, files[name], settings.max_annotation_bytes
+        )
+        for name, source in sources.items()
+    }
     for name, content in contents.items():
-        _check_ids(_file_of(layout, sources[name]), content, log)
-    _check_categories_agree(layout, contents, log)
+        consistency.check_ids(files[name], content, log)
+    _check_categories_agree(files, contents, log)
     log.raise_errors()
     for name, content in contents.items():
-        _note_oddities(_file_of(layout, sources[name]), content, log)
-
-    images = {name: _join(content) for name, content in contents.items()}
-    if layout.eval is None:
-        held_out = choose_eval_ids(
-            [image.image_id for image in images["train"]], eval_fraction, split_seed
-        )
-        together = images["train"]
-        images["train"] = [i for i in together if i.image_id not in held_out]
-        images["eval"] = [i for i in together if i.image_id in held_out]
-    return [
-        PlannedSplit(name, sources.get(name, layout.train), images[name])
-        for name in SPLITS
-    ]
+        consistency.note_oddities(files[name], content, log)
+    categories = _merge_by_name(files, contents, log)
+    log.raise_errors()
+    return _split(layout, contents, categories, settings)
 
 
 def choose_eval_ids(
@@ -120,140 +170,99 @@ def _file_of(layout: layouts.Layout, source: layouts.SplitSource) -> str:
     return str(source.annotation_file.relative_to(layout.root))
 
 
-def _check_ids(
-    file: str, content: coco_json.CocoInstances, log: problems.ProblemLog
-) -> None:
-    for what, rows in (
-        ("image", content.images),
-        ("annotation", content.annotations),
-        ("category", content.categories),
-    ):
-        for repeated, count in collections.Counter(row.id for row in rows).items():
-            if count > 1:
-                message = f"{what} id {repeated} is used {count} times; make it unique"
-                log.add(problems.Problem("duplicate_id", file, message, "stopped"))
-    _check_references(file, content, log)
-    for image in content.images:
-        if leaves_its_folder(image.file_name):
-            message = (
-                f"file_name {image.file_name!r} is absolute or climbs out of the data "
-                "folder; write it relative to the image folder"
-            )
-            log.add(problems.Problem("unsafe_path", file, message, "stopped", image.id))
-
-
-def _check_references(
-    file: str, content: coco_json.CocoInstances, log: problems.ProblemLog
-) -> None:
-    image_ids = {image.id for image in content.images}
-    category_ids = {category.id for category in content.categories}
-    for annotation in content.annotations:
-        for what, wanted, known in (
-            ("image_id", annotation.image_id, image_ids),
-            ("category_id", annotation.category_id, category_ids),
-        ):
-            if wanted not in known:
-                message = (
-                    f"{what} {wanted} is not one of {_few(sorted(known))}; add it or "
-                    "drop the annotation"
-                )
-                where = {"annotation_id": annotation.id}
-                log.add(
-                    problems.Problem("dangling_id", file, message, "stopped", **where)
-                )
-
-
-def leaves_its_folder(file_name: str) -> bool:
-    """Is the name absolute, or does it hold `..`, on any operating system?"""
-    path = pathlib.PureWindowsPath(file_name)  # knows both separators
-    return bool(path.anchor) or ".." in path.parts or "\0" in file_name
-
-
 def _check_categories_agree(
-    layout: layouts.Layout,
-    contents: dict[str, coco_json.CocoInstances],
+    files: Mapping[str, str],
+    contents: Mapping[str, coco_json.CocoInstances],
     log: problems.ProblemLog,
 ) -> None:
-    if "eval" not in contents or layout.eval is None:
+    """Leaves annotations of the eval split out whose class is another in training."""
+    if "eval" not in contents:
         return
-    names = {c.id: c.name for c in contents["train"].categories}
-    for category in contents["eval"].categories:
-        known = names.get(category.id, category.name)
-        if known != category.name:
+    names = {c.id: _plain(c.name) for c in contents["train"].categories}
+    held_out, conflicting = contents["eval"], set()
+    for category in held_out.categories:
+        name = _plain(category.name)
+        known = names.get(category.id, name)
+        if known != name:
+            conflicting.add(category.id)
             message = (
-                f"category {category.id} is {category.name!r} here and {known!r} in "
-                f"{_file_of(layout, layout.train)}; give both files the same categories"
+                f"category {category.id} is {name!r} here and {known!r} in "
+                f"{files['train']}; give both files the same categories"
             )
-            file = _file_of(layout, layout.eval)
-            log.add(problems.Problem("category_conflict", file, message, "stopped"))
-
-
-def _note_oddities(
-    file: str, content: coco_json.CocoInstances, log: problems.ProblemLog
-) -> None:
-    used = collections.Counter(a.category_id for a in content.annotations)
-    ids_of_name = collections.defaultdict(list)
-    for category in content.categories:
-        ids_of_name[category.name].append(category.id)
-        if not used[category.id]:
-            message = f"category {category.id} ({category.name!r}) has no annotation"
-            log.add(problems.Problem("unused_category", file, message, "left out"))
-        if category.id == 0:
-            message = f"category {category.name!r} has id 0, which counts as any other"
-            log.add(problems.Problem("category_id_zero", file, message, "kept"))
-    for name, ids in ids_of_name.items():
-        if len(ids) > 1:
-            message = f"categories {_few(ids)} are all named {name!r}"
-            action = "kept apart by their ids"
-            log.add(problems.Problem("duplicate_category_name", file, message, action))
-    for annotation in content.annotations:
-        if annotation.id == 0:  # pycocotools takes a match with id 0 for no match
-            new_id = _replacement_of_zero(content)
-            message = "annotation id 0 counts as unmatched in pycocotools"
+            action = "its annotations are left out"
             log.add(
-                problems.Problem(
-                    "annotation_id_zero",
-                    file,
-                    message,
-                    f"renumbered to {new_id}",
-                    annotation.image_id,
-                    0,
+                problems.Problem("category_conflict", files["eval"], message, action)
+            )
+    if conflicting:
+        held_out.categories = [
+            c for c in held_out.categories if c.id not in conflicting
+        ]
+        held_out.annotations = [
+            a for a in held_out.annotations if a.category_id not in conflicting
+        ]
+
+
+def _merge_by_name(
+    files: Mapping[str, str],
+    contents: Mapping[str, coco_json.CocoInstances],
+    log: problems.ProblemLog,
+) -> dict[int, coco_json.CocoCategory]:
+    """What each category_id counts as: equal names are one class.
+
+    The class goes by the lowest id of its name that has annotations.
+    """
+    used = {a.category_id for c in contents.values() for a in c.annotations}
+    ids_of_name = collections.defaultdict(set)
+    for content in contents.values():
+        for category in content.categories:
+            ids_of_name[_plain(category.name)].add(category.id)
+    merged = {}
+    for name, ids in ids_of_name.items():
+        kept = min(ids & used or ids)
+        merged |= {i: coco_json.CocoCategory(id=kept, name=name) for i in ids}
+    for split, content in contents.items():
+        names = collections.Counter(_plain(c.name) for c in content.categories)
+        for name, count in names.items():
+            if count > 1:
+                ids = {c.id for c in content.categories if _plain(c.name) == name}
+                message = f"categories {consistency.few(ids)} are all named {name!r}"
+                action = f"all count as category {min(ids_of_name[name] & used or ids)}"
+                log.add(
+                    problems.Problem(
+                        "duplicate_category_name", files[split], message, action
+                    )
                 )
-            )
+    return merged
 
 
-def _replacement_of_zero(content: coco_json.CocoInstances) -> int:
-    return max(annotation.id for annotation in content.annotations) + 1
+def _plain(name: str) -> str:
+    return " ".join(name.split())
 
 
-def _join(content: coco_json.CocoInstances) -> list[PlannedImage]:
-    names = {c.id: " ".join(c.name.split()) for c in content.categories}
-    zero = _replacement_of_zero(content) if content.annotations else 0
-    objects = collections.defaultdict(list)
-    for annotation in content.annotations:
-        objects[annotation.image_id].append(
-            PlannedObject(
-                annotation.id or zero,
-                annotation.category_id,
-                names[annotation.category_id],
-                annotation.iscrowd,
-                annotation.segmentation,
-                annotation.bbox,
-                annotation.area,
-            )
+def _split(
+    layout: layouts.Layout,
+    contents: Mapping[str, coco_json.CocoInstances],
+    categories: Mapping[int, coco_json.CocoCategory],
+    settings: data_config.IngestSettings,
+) -> list[PlannedSplit]:
+    images, by_image = {}, {}
+    for name, content in contents.items():
+        images[name] = sorted(content.images, key=lambda image: image.id)
+        by_image[name] = collections.defaultdict(list)
+        for annotation in sorted(content.annotations, key=lambda each: each.id):
+            by_image[name][annotation.image_id].append(annotation)
+    if "eval" not in contents:
+        together = images["train"]
+        held_out = choose_eval_ids(
+            [i.id for i in together], settings.eval_fraction, settings.split_seed
         )
-    return [
-        PlannedImage(
-            image.id,
-            image.file_name,
-            image.height,
-            image.width,
-            sorted(objects[image.id], key=lambda planned: planned.annotation_id),
-        )
-        for image in sorted(content.images, key=lambda image: image.id)
-    ]
-
-
-def _few(values: Sequence[int]) -> str:
-    shown = ", ".join(str(value) for value in values[:10])
-    return shown if len(values) <= 10 else f"{shown}, ... ({len(values)} in all)"
+        images["train"] = [i for i in together if i.id not in held_out]
+        images["eval"] = [i for i in together if i.id in held_out]
+    planned = []
+    for name in SPLITS:
+        source = layout.sources().get(name, layout.train)
+        folders = [str(folder) for folder in source.image_folders]
+        found = by_image.get(name, by_image["train"])
+        sources = (ImageSource(str(layout.root), folders),)
+        planned.append(PlannedSplit(name, sources, images[name], found, categories))
+    return planned

@@ -1,50 +1,80 @@
-"""The COCO instances format as it is accepted; `schemas/` holds it as JSON Schema."""
+"""The COCO instances format as it is accepted; `schemas/` holds it as JSON Schema.
+
+A segmentation is the bulk of a file, so it stays the JSON it was until the image it
+belongs to is drawn: a view of the file's bytes, which are held once.
+"""
 
 import pathlib
+import re
 from typing import Annotated
 
-import pydantic
+import msgspec
 
-from components.coco_example_gen import problems
+from components.coco_example_gen import json_faults, problems
 from pipeline import errors
 
-Id = Annotated[int, pydantic.Field(strict=True, ge=0, lt=2**63)]
-Pixels = Annotated[int, pydantic.Field(ge=1, lt=2**16)]
+NO_SEGMENTATION = msgspec.Raw(b"null")
+
+Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Pixels = Annotated[int, msgspec.Meta(ge=1, le=2**16 - 1)]
+Name = Annotated[str, msgspec.Meta(min_length=1)]
+# Of keys that exporters fill as they like, and that must not make a file unreadable.
+Anything = str | int | float | bool | list | dict | None
+Segmentation = Annotated[
+    msgspec.Raw, msgspec.Meta(extra_json_schema={"type": ["array", "object", "null"]})
+]
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# Texts are matched first, so that what they hold is passed over.
+_TEXT_OR_NOT_A_NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*"|NaN|-?Infinity', re.DOTALL)
 
 
-class CocoImage(pydantic.BaseModel):
-    """One picture; `file_name` is relative to an image folder."""
+class CocoImage(msgspec.Struct, gc=False, kw_only=True):
+    """One picture.
+
+    Attributes:
+        file_name: relative to an image folder.
+        coco_url: names the picture where there is no `file_name`, as in LVIS.
+        embedded_in: LabelMe file, relative to the root, that holds the picture.
+        root_index: which of several roots it is of.
+    Readers set the last two; in a COCO file they mean nothing.
+    """
 
     id: Id
-    file_name: Annotated[str, pydantic.Field(min_length=1)]
+    file_name: Name = ""
     height: Pixels
     width: Pixels
+    coco_url: Anything = None
+    embedded_in: str = ""
+    root_index: int = 0
 
 
-class CocoAnnotation(pydantic.BaseModel):
+class CocoAnnotation(msgspec.Struct, gc=False, kw_only=True):
     """One instance. `bbox` (x, y, width, height) and `area` are checked, not used.
 
-    `segmentation` is a list of polygons or an RLE object; its content is checked
-    when it is drawn.
+    Attributes:
+        segmentation: JSON of a list of polygons or of an RLE object, whose content
+            is checked when it is drawn.
     """
 
     id: Id
     image_id: Id
     category_id: Id
-    iscrowd: Annotated[int, pydantic.Field(ge=0, le=1)] = 0
-    segmentation: list | dict | None = None
-    bbox: list[float] | None = None
+    iscrowd: Annotated[int, msgspec.Meta(ge=0, le=1)] | bool = 0
+    segmentation: Segmentation = msgspec.field(default_factory=lambda: NO_SEGMENTATION)
+    bbox: list[float | None] | None = None
     area: float | None = None
 
 
-class CocoCategory(pydantic.BaseModel):
+class CocoCategory(msgspec.Struct, gc=False, kw_only=True):
     """One class."""
 
     id: Id
-    name: Annotated[str, pydantic.Field(min_length=1)]
+    name: Name
+    supercategory: Anything = None
 
 
-class CocoInstances(pydantic.BaseModel):
+class CocoInstances(msgspec.Struct):
     """A whole file; keys that are not named here are passed over."""
 
     images: list[CocoImage]
@@ -52,48 +82,109 @@ class CocoInstances(pydantic.BaseModel):
     categories: list[CocoCategory]
 
 
-def read(path: pathlib.Path) -> CocoInstances:
+def read(
+    path: pathlib.Path,
+    log: problems.ProblemLog,
+    file: str,
+    max_bytes: int,
+) -> CocoInstances:
     """Reads a file and checks its structure.
 
+    Whole numbers written as text or with a decimal point ("12", 12.0) are taken for
+    what they are; NaN and infinities count as missing. The log is told of both.
+
+    Args:
+        file: what the log calls the file.
+
     Raises:
-        CocoFormatError: not readable, not JSON, or not of the COCO instances format;
-            names the first 20 places.
+        CocoFormatError: not readable, too large, not JSON, or not of the COCO
+            instances format; names the first 20 places.
+    """
+    content = load(path, max_bytes)
+    try:
+        found = _decode(content, file, log)
+    except msgspec.ValidationError as error:
+        raise errors.CocoFormatError(
+            json_faults.not_coco(path, content, CocoInstances, error)
+        ) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise errors.CocoFormatError(
+            json_faults.not_json(path, content, error)
+        ) from None
+    complete(path, found.images)
+    return found
+
+
+def load(path: pathlib.Path, max_bytes: int) -> bytes:
+    """Reads a JSON file's bytes, without a byte order mark.
+
+    Raises:
+        CocoFormatError: not readable, or larger than `max_bytes`.
     """
     try:
-        content = path.read_bytes()
+        size = path.stat().st_size
+        if size > max_bytes:
+            raise errors.CocoFormatError(
+                f"{path}: has {size} bytes, more than the {max_bytes} that are read at "
+                f"once. Split the data set, or allow it with --set "
+                f"data.max_annotation_bytes={size}."
+            )
+        return path.read_bytes().removeprefix(_BYTE_ORDER_MARK)
     except OSError as error:
         raise errors.CocoFormatError(
             f"{path}: cannot be read: {error.strerror}. Check the file and its rights."
         ) from None
+
+
+def _decode(content: bytes, file: str, log: problems.ProblemLog) -> CocoInstances:
     try:
-        return CocoInstances.model_validate_json(content)
-    except pydantic.ValidationError as error:
-        raise errors.CocoFormatError(_explain(path, error)) from None
+        return msgspec.json.decode(content, type=CocoInstances)
+    except msgspec.ValidationError as error:
+        found = msgspec.json.decode(content, type=CocoInstances, strict=False)
+        message = f"holds numbers in another form, first at {json_faults.place(error)}"
+        log.add(problems.Problem("number_form", file, message, "read as numbers"))
+        return found
+    except msgspec.DecodeError:
+        count, content = _without_not_a_numbers(content)
+        if not count:
+            raise
+        found = msgspec.json.decode(content, type=CocoInstances, strict=False)
+        message = f"holds NaN or an infinity {count} times, which JSON does not have"
+        log.add(problems.Problem("not_a_number", file, message, "read as missing"))
+        return found
 
 
-def _explain(path: pathlib.Path, error: pydantic.ValidationError) -> str:
-    found = error.errors(include_url=False, include_context=False)
-    if found[0]["type"] == "json_invalid":
-        return f"{path}: not JSON: {found[0]['msg']}. Export the annotations anew."
-    if not found[0]["loc"]:
-        return (
-            f"{path}: not COCO: holds a {type(found[0]['input']).__name__}, wanted an "
-            "object with images, annotations and categories (a list is a results file)."
+def _without_not_a_numbers(content: bytes) -> tuple[int, bytes]:
+    """Puts null where Python's json writes NaN and infinities."""
+    count = 0
+
+    def replacement(match: re.Match) -> bytes:
+        nonlocal count
+        if match[0][:1] == b'"':
+            return match[0]
+        count += 1
+        return b"null"
+
+    if b"NaN" in content or b"Infinity" in content:
+        content = _TEXT_OR_NOT_A_NUMBER.sub(replacement, content)
+    return count, content
+
+
+def complete(path: pathlib.Path, images: list[CocoImage]) -> None:
+    """Takes `train2017/1.jpg` from LVIS's `http://host/train2017/1.jpg`.
+
+    Raises:
+        CocoFormatError: an image has neither `file_name` nor `coco_url`.
+    """
+    nameless = []
+    for index, image in enumerate(images):
+        image.embedded_in, image.root_index = "", 0
+        if not image.file_name and isinstance(image.coco_url, str):
+            image.file_name = "/".join(image.coco_url.split("/")[-2:])
+        if not image.file_name:
+            nameless.append(f"images[{index}].file_name: missing")
+    if nameless:
+        raise errors.CocoFormatError(
+            f"{path}: not the COCO instances format; "
+            f"{problems.fault_list(len(nameless), nameless)}"
         )
-    lines = []
-    for fault in found[: problems.MAX_EXAMPLES]:
-        place = "".join(
-            f"[{part}]" if isinstance(part, int) else f".{part}"
-            for part in fault["loc"]
-        )
-        shown = "" if fault["type"] == "missing" else f", got {_short(fault['input'])}"
-        lines.append(f"{place.removeprefix('.')}: {fault['msg']}{shown}")
-    return (
-        f"{path}: not the COCO instances format; "
-        f"{problems.fault_list(error.error_count(), lines)}"
-    )
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

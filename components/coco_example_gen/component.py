@@ -7,6 +7,9 @@ from tfx.types import component_spec, standard_artifacts
 
 from components import artifact_types
 from components.coco_example_gen import driver, executor
+from pipeline import data_config
+
+_DEFAULT_SETTINGS = data_config.IngestSettings()
 
 
 class CocoExampleGenSpec(types.ComponentSpec):
@@ -18,9 +21,7 @@ class CocoExampleGenSpec(types.ComponentSpec):
         "output_config": component_spec.ExecutionParameter(type=example_gen_pb2.Output),
         "output_data_format": component_spec.ExecutionParameter(type=int),
         "output_file_format": component_spec.ExecutionParameter(type=int),
-        "layout": component_spec.ExecutionParameter(type=str),
-        "eval_fraction": component_spec.ExecutionParameter(type=float),
-        "split_seed": component_spec.ExecutionParameter(type=int),
+        "settings": component_spec.ExecutionParameter(type=str),
         "code_digest": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {}
@@ -40,9 +41,7 @@ class CocoExampleGen(base_beam_component.BaseBeamComponent):
     def __init__(
         self,
         input_base: str,
-        layout: str = "auto",
-        eval_fraction: float = 0.2,
-        split_seed: int = 0,
+        settings: data_config.IngestSettings = _DEFAULT_SETTINGS,
         code_digest: str = "",
     ):
         """Builds the node.
@@ -50,8 +49,7 @@ class CocoExampleGen(base_beam_component.BaseBeamComponent):
         Args:
             input_base: the folder; may hold `{SPAN}` and `{VERSION}`, of which the
                 latest are taken.
-            layout: `auto`, `coco`, `roboflow` or `single`.
-            eval_fraction: share of the images held out when there is one split only.
+            settings: how the folder is read.
             code_digest: of the installed packages; part of the cache key.
         """
         base, pattern = driver.split_at_placeholder(input_base)
@@ -63,9 +61,7 @@ class CocoExampleGen(base_beam_component.BaseBeamComponent):
                 output_config=example_gen_pb2.Output(),
                 output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,
                 output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
-                layout=layout,
-                eval_fraction=eval_fraction,
-                split_seed=split_seed,
+                settings=settings.model_dump_json(),
                 code_digest=code_digest,
                 examples=types.Channel(type=standard_artifacts.Examples),
                 report=types.Channel(type=artifact_types.IngestionReport),

@@ -7,7 +7,7 @@ from tfx.components.example_gen import driver, input_processor
 from tfx.proto import example_gen_pb2, range_config_pb2
 
 from components.coco_example_gen import fingerprints, layouts
-from pipeline import errors
+from pipeline import data_config, errors
 
 _UNUSABLE = "unusable"
 
@@ -58,7 +58,8 @@ class Driver(driver.FileBasedDriver):
     def resolve_exec_properties(
         self, exec_properties, pipeline_info, component_info
     ) -> dict:
-        self._layout = exec_properties["layout"]
+        settings = exec_properties["settings"]
+        self._layout = data_config.IngestSettings.model_validate_json(settings).layout
         return super().resolve_exec_properties(
             exec_properties, pipeline_info, component_info
         )

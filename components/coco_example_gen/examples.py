@@ -2,15 +2,18 @@
 
 import dataclasses
 import hashlib
+import pathlib
 
+import msgspec
 import numpy as np
 import tensorflow as tf
 
-from components.coco_example_gen import annotations, pictures, problems
+from components.coco_example_gen import annotations, panoptic, pictures, problems
 from model import features, mask_rle
 
 # Annotation tools round, and polygons differ from their pixels by half a pixel.
 _BOX_TOLERANCE_PX = 2.0
+_ROUNDING_PX = 0.01  # of coordinates written with two decimals
 _AREA_TOLERANCE_PX2 = 20.0
 _AREA_TOLERANCE_FRACTION = 0.1
 _EMPTY_LIST_BYTES = 2  # serialized size of a feature whose list holds nothing
@@ -33,55 +36,77 @@ class DrawnObject:
 
 
 def draw_objects(
-    image: annotations.PlannedImage, file: str, log: problems.ProblemLog
+    image: annotations.PlannedImage,
+    root: pathlib.Path,
+    file: str,
+    log: problems.ProblemLog,
 ) -> list[DrawnObject]:
-    """Rasterises the instances of an image; those without a pixel are left out."""
+    """Rasterises the instances of an image; those without a mask are left out.
+
+    Args:
+        root: of the data; files of segments lie below it.
+        file: the picture, below the root.
+    """
     drawn = []
     for planned in image.objects:
-        place = {
-            "file": file,
-            "image_id": image.image_id,
-            "annotation_id": planned.annotation_id,
-        }
+
+        def tell(kind, message, action, annotation_id=planned.annotation_id):
+            ids = (image.image_id, annotation_id)
+            log.add(problems.Problem(kind, file, message, action, *ids))
+
         try:
-            runs, dropped_polygons = mask_rle.runs_from_segmentation(
-                planned.segmentation if planned.segmentation is not None else [],
-                image.height,
-                image.width,
-            )
+            runs, dropped_polygons = _runs(planned.segmentation, image, root)
         except mask_rle.EmptyMaskError as error:
-            log.add(
-                problems.Problem(
-                    "empty_mask", message=str(error), action="left out", **place
-                )
-            )
+            tell("empty_mask", str(error), "left out")
             continue
         except mask_rle.MaskError as error:
-            log.add(
-                problems.Problem(
-                    "bad_segmentation", message=str(error), action="stopped", **place
-                )
-            )
+            tell("bad_segmentation", str(error), "left out")
             continue
+        if dropped_polygons:
+            message = (
+                f"{dropped_polygons} polygon(s) of fewer than 3 points, of odd length "
+                "or with impossible coordinates"
+            )
+            tell("degenerate_polygon", message, "drawn without them")
         box = mask_rle.box_xywh_px(runs, image.height)
         found = DrawnObject(planned, runs, box, mask_rle.area(runs))
-        for kind, message in _disagreements(found, dropped_polygons):
-            log.add(
-                problems.Problem(kind, message=message, action="recomputed", **place)
-            )
+        for kind, message in _disagreements(found, image):
+            tell(kind, message, "recomputed from the mask")
         drawn.append(found)
     return drawn
 
 
-def _disagreements(drawn: DrawnObject, dropped_polygons: int) -> list[tuple[str, str]]:
+def _runs(
+    segmentation: msgspec.Raw, image: annotations.PlannedImage, root: pathlib.Path
+) -> tuple[np.ndarray, int]:
+    try:
+        value = msgspec.json.decode(segmentation)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise mask_rle.MaskError(f"segmentation is not JSON: {error}") from None
+    if value is None:
+        raise mask_rle.EmptyMaskError("there is no segmentation")
+    if isinstance(value, dict) and "panoptic" in value:
+        mask = panoptic.mask(value, root, image.height, image.width)
+        return mask_rle.runs_from_mask(mask), 0
+    return mask_rle.runs_from_segmentation(value, image.height, image.width)
+
+
+def _disagreements(
+    drawn: DrawnObject, image: annotations.PlannedImage
+) -> list[tuple[str, str]]:
+    """Pairs of problem kind and message about the file's own bbox and area."""
     found = []
-    if dropped_polygons:
-        message = f"{dropped_polygons} polygon(s) of fewer than 3 points or odd length"
-        found.append(("degenerate_polygon", message))
     bbox, area = drawn.planned.bbox, drawn.planned.area
-    if bbox is not None and not _same_box(bbox, drawn.box_xywh_px):
-        message = f"bbox {bbox}, the mask's is {list(drawn.box_xywh_px)}"
-        found.append(("bbox_recomputed", message))
+    tight = list(drawn.box_xywh_px)
+    if bbox is not None:
+        sides = _sides(bbox)
+        if sides is None:
+            found.append(("bbox_recomputed", f"bbox {bbox}, wanted x, y, w, h"))
+        elif _leaves(sides, image):
+            message = f"bbox {bbox} leaves the image of {image.width} x {image.height}"
+            found.append(("bbox_outside_image", f"{message} px, the mask's is {tight}"))
+        elif np.abs(sides - _sides(tight)).max() > _BOX_TOLERANCE_PX:
+            found.append(("bbox_recomputed", f"bbox {bbox}, the mask's is {tight}"))
     tolerance = max(_AREA_TOLERANCE_PX2, _AREA_TOLERANCE_FRACTION * drawn.area)
     if area is not None and not abs(area - drawn.area) <= tolerance:
         message = f"area {area}, the mask has {drawn.area} pixels"
@@ -89,14 +114,18 @@ def _disagreements(drawn: DrawnObject, dropped_polygons: int) -> list[tuple[str,
     return found
 
 
-def _same_box(bbox: list[float], tight: tuple[int, int, int, int]) -> bool:
-    if len(bbox) != 4:
-        return False
+def _sides(bbox: list[float | None]) -> np.ndarray | None:
+    """Left, top, right and bottom, px; None of a box that has not four numbers."""
+    if len(bbox) != 4 or None in bbox:
+        return None
     x, y, width, height = bbox
-    sides = np.array([x, y, x + width, y + height])
-    left, top, across, down = tight
-    gaps = np.abs(sides - (left, top, left + across, top + down))
-    return bool(np.all(gaps <= _BOX_TOLERANCE_PX))
+    return np.array([x, y, x + width, y + height], np.float64)
+
+
+def _leaves(sides: np.ndarray, image: annotations.PlannedImage) -> bool:
+    limits = np.array([image.width, image.height])
+    beyond = max((-sides[:2]).max(), (sides[2:] - limits).max())
+    return bool(beyond > _ROUNDING_PX)
 
 
 def build(

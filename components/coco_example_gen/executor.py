@@ -12,13 +12,11 @@ from tfx.utils import proto_utils
 from components.coco_example_gen import (
     annotations,
     driver,
+    ingestion,
     layouts,
-    plans,
-    problems,
-    report,
     shards,
 )
-from pipeline import progress
+from pipeline import data_config
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -27,36 +25,32 @@ class Executor(base_beam_executor.BaseBeamExecutor):
     def Do(self, input_dict, output_dict, exec_properties) -> None:
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         ingestion_report = artifact_utils.get_single_instance(output_dict["report"])
-        layout = layouts.detect(_root(exec_properties), exec_properties["layout"])
-        log = problems.ProblemLog()
-        with progress.track("Reading annotations"):
-            splits = annotations.read_splits(
-                layout,
-                exec_properties["eval_fraction"],
-                exec_properties["split_seed"],
-                log,
-            )
+        settings = data_config.IngestSettings.model_validate_json(
+            exec_properties["settings"]
+        )
         examples.split_names = artifact_utils.encode_split_names(annotations.SPLITS)
         record_folders = {
             name: artifact_utils.get_split_uri([examples], name)
             for name in annotations.SPLITS
         }
-        work = plans.write(splits, layout.root, self._get_tmp_dir(), record_folders)
-        num_images = sum(len(split.images) for split in splits)
-        with (
-            progress.track("Ingesting images", num_images) as bar,
-            shards.advancing(bar),
-            self._make_beam_pipeline() as pipeline,
-        ):
+        summary = ingestion.ingest(
+            [layouts.detect(_root(exec_properties), settings.layout)],
+            settings,
+            self._get_tmp_dir(),
+            record_folders,
+            ingestion_report.uri,
+            self._run_shards,
+        )
+        _describe(examples, ingestion_report, summary)
+
+    def _run_shards(self, work) -> None:
+        with self._make_beam_pipeline() as pipeline:
             (
                 pipeline
                 | "Shards" >> beam.Create(work)
                 | "Spread" >> beam.Reshuffle()
                 | "WriteRecords" >> beam.Map(shards.write_records)
             )
-        summary = report.conclude(layout, shards.read_results(work, log), log)
-        report.write(ingestion_report.uri, summary, log)
-        _describe(examples, ingestion_report, summary)
 
 
 def _root(exec_properties):

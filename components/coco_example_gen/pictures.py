@@ -5,20 +5,36 @@ import io
 import pathlib
 import warnings
 
-import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
+
+from components.coco_example_gen import picture_formats
 
 _EXIF_ORIENTATION = 0x0112
-# Multi-picture JPEGs of phones hold an ordinary JPEG first.
-_STORED_AS_THEY_ARE = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}
+_TURNS = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _SUFFIXES = {
     "jpeg": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
     "png": (".png",),
 }
+# A file of more bytes for each pixel it may have is no picture; BMP needs 4.
+_MAX_BYTES_PER_PIXEL = 16
+_DRAFT = 8  # libjpeg reads all of a file, and computes one pixel of 8 x 8
 
 
 class BrokenImageError(Exception):
     """The bytes cannot be decoded."""
+
+
+class OversizedImageError(Exception):
+    """The picture has more pixels than are decoded."""
 
 
 class SizeMismatchError(Exception):
@@ -30,7 +46,7 @@ class Picture:
     """What is stored of an image.
 
     Attributes:
-        encoded: JPEG or PNG, 8-bit, gray or RGB.
+        encoded: JPEG or PNG, 8-bit RGB.
         image_format: `jpeg` or `png`.
         notes: pairs of problem kind and message.
     """
@@ -40,66 +56,140 @@ class Picture:
     notes: tuple[tuple[str, str], ...]
 
 
-def load(path: pathlib.Path, height: int, width: int) -> Picture:
+def load(path: pathlib.Path, height: int, width: int, max_pixels: int) -> Picture:
     """Reads a file that the annotations say is height x width px.
 
-    8-bit gray or RGB JPEG and PNG are stored byte by byte; anything else Pillow can
-    read is stored as an RGB PNG.
+    Raises:
+        Those of `decode`.
+    """
+    size, limit = path.stat().st_size, _MAX_BYTES_PER_PIXEL * max_pixels
+    if size > limit:
+        raise OversizedImageError(
+            f"has {size} bytes, wanted at most {limit} (16 for each pixel of "
+            "data.max_pixels)"
+        )
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BrokenImageError(f"cannot be read: {error.strerror}") from None
+    return decode(content, path.suffix, height, width, max_pixels)
+
+
+def decode(
+    content: bytes, suffix: str, height: int, width: int, max_pixels: int
+) -> Picture:
+    """Decodes the bytes of a picture, and tells how they are stored.
+
+    A plain 8-bit RGB JPEG or PNG is stored byte by byte; anything else is stored as
+    an RGB PNG.
+
+    Args:
+        suffix: of the file's name, `.jpg`; empty for bytes that were in no file.
 
     Raises:
         BrokenImageError: empty, truncated or of no known format.
+        OversizedImageError: of more than `max_pixels`; nothing was decoded.
         SizeMismatchError: of another size.
     """
+    image = _open(content, max_pixels)
+    notes: list[tuple[str, str]] = []
+    turn = _turn(image, height, width, notes)
+    plain = picture_formats.plain_format(image, content)
+    stored_as = picture_formats.STORED_AS.get(image.format or "")
+    if stored_as and suffix and suffix.lower() not in _SUFFIXES[stored_as]:
+        notes.append(("wrong_suffix", f"is a {stored_as} file in truth"))
+    if plain and turn is None:
+        if plain == "jpeg":
+            sides = (max(side // _DRAFT, 1) for side in image.size)
+            image.draft(image.mode, tuple(sides))
+        _load(image)
+        return Picture(content, plain, tuple(notes))
+    told = f"{image.format} in mode {image.mode} became a PNG"
+    if getattr(image, "is_animated", False):
+        notes.append(("several_frames", "holds several pictures, the first is taken"))
+    _load(image)
+    encoded = _encode(image, turn)
+    return Picture(encoded, "png", (*notes, ("image_reencoded", told)))
+
+
+def _open(content: bytes, max_pixels: int) -> Image.Image:
     try:
-        content = path.read_bytes()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # large and slightly odd files are fine
-            image = Image.open(io.BytesIO(content))
-            image.load()
+            image = Image.open(io.BytesIO(content), formats=picture_formats.READ)
+    except Image.DecompressionBombError:
+        raise OversizedImageError(
+            f"has more pixels than Pillow decodes, wanted at most {max_pixels} "
+            "(data.max_pixels)"
+        ) from None
     except Exception as error:  # a broken file makes Pillow raise nearly anything
-        reason = " ".join(str(error).split())
-        raise BrokenImageError(f"cannot be decoded: {reason}") from None
-    notes: list[tuple[str, str]] = []
-    must_turn = _must_turn(image, height, width, notes)
-    image_format = _STORED_AS_THEY_ARE.get(image.format or "")
-    if image_format and path.suffix.lower() not in _SUFFIXES[image_format]:
-        notes.append(("wrong_suffix", f"is a {image_format} file in truth"))
-    if image_format and image.mode in ("L", "RGB") and not must_turn:
-        return Picture(content, image_format, tuple(notes))
-    notes.append(
-        ("image_reencoded", f"{image.format} in mode {image.mode} became a PNG")
-    )
-    turned = ImageOps.exif_transpose(image) if must_turn else image
-    buffer = io.BytesIO()
-    _to_rgb(turned).save(buffer, format="PNG", compress_level=6)
-    return Picture(buffer.getvalue(), "png", tuple(notes))
+        raise _broken(error) from None
+    if image.width * image.height > max_pixels:
+        raise OversizedImageError(
+            f"has {image.width} x {image.height} px, wanted at most {max_pixels} "
+            "pixels (data.max_pixels)"
+        )
+    return image
 
 
-def _must_turn(
+def _load(image: Image.Image) -> None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image.load()
+    except Exception as error:
+        raise _broken(error) from None
+
+
+def _broken(error: Exception) -> BrokenImageError:
+    reason = " ".join(str(error).split())
+    if isinstance(error, Image.UnidentifiedImageError):  # whose text is an address
+        reason = "of no image format that is read"
+    return BrokenImageError(f"cannot be decoded: {reason}")
+
+
+def _turn(
     image: Image.Image, height: int, width: int, notes: list[tuple[str, str]]
-) -> bool:
-    """Decides whether the annotations were drawn on the EXIF-turned picture."""
-    stored = (image.height, image.width)
-    orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
-    turns = orientation in range(2, 9)
-    shown = stored[::-1] if turns and orientation >= 5 else stored
+) -> Image.Transpose | None:
+    """How to turn the picture to what the annotations were drawn on."""
+    orientation = _orientation(image)
+    turn = _TURNS.get(orientation)
+    stored = shown = (image.height, image.width)
+    if image.format == "TIFF":  # which Pillow turns while decoding
+        turn = None
+    elif orientation >= 5 and turn is not None:
+        shown = stored[::-1]
     if (height, width) == shown:
-        if turns:  # what viewers and annotation tools show
+        if orientation in range(2, 9):  # what viewers and annotation tools show
             notes.append(("exif_turned", f"turned by EXIF orientation {orientation}"))
-        return turns
+        return turn
     if (height, width) == stored:
         notes.append(
             ("exif_ignored", f"EXIF orientation {orientation} contradicts the file")
         )
-        return False
+        return None
     raise SizeMismatchError(
         f"the annotations say {width} x {height} px (width x height), the picture has "
         f"{image.width} x {image.height}; correct the annotation file or the picture"
     )
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits; Pillow itself would clip, not scale
-        pixels = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
-        return Image.fromarray((pixels >> 8).astype(np.uint8)).convert("RGB")
-    return image.convert("RGB")
+def _orientation(image: Image.Image) -> int:
+    try:
+        found = image.getexif().get(_EXIF_ORIENTATION, 1)
+        return found if found in _TURNS else 1
+    except Exception:  # broken EXIF says nothing about the picture
+        return 1
+
+
+def _encode(image: Image.Image, turn: Image.Transpose | None) -> bytes:
+    """A plain RGB PNG without anything of the source but its pixels."""
+    try:
+        rgb = picture_formats.to_rgb(image)
+        rgb = rgb if turn is None else rgb.transpose(turn)
+    except Exception as error:
+        raise _broken(error) from None
+    rgb.info = {}  # a colour profile or transparency would be written along
+    buffer = io.BytesIO()
+    rgb.save(buffer, format="PNG", compress_level=6)
+    return buffer.getvalue()

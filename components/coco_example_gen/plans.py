@@ -5,40 +5,49 @@ a worker holds the annotations of one shard only.
 """
 
 import dataclasses
-import json
 import math
-import pathlib
 from collections.abc import Mapping, Sequence
 
+import msgspec
 import tensorflow as tf
 
-from components.coco_example_gen import annotations
+from components.coco_example_gen import annotations, problems
+from pipeline import data_config
 
 IMAGES_PER_SHARD = 256
 
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """Where one unit of work reads its plan and leaves its records and its result."""
+    """Where one unit of work reads its plan and leaves its records and its result.
+
+    Attributes:
+        staged_path: of the records until those of every shard are written.
+        records_path: where they go then.
+        problems_path: every problem of the shard, one JSON object a line.
+        result_path: written last.
+    """
 
     split: str
     plan_path: str
+    staged_path: str
     records_path: str
+    problems_path: str
     result_path: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """Consecutive images of one split."""
+class Plan(msgspec.Struct, frozen=True):
+    """Consecutive images of one split, and what a worker has to know about them."""
 
-    root: pathlib.Path
-    image_folders: tuple[pathlib.Path, ...]
+    on_problem: problems.OnProblem
+    max_pixels: int
+    sources: list[annotations.ImageSource]
     images: list[annotations.PlannedImage]
 
 
 def write(
     splits: Sequence[annotations.PlannedSplit],
-    root: pathlib.Path,
+    settings: data_config.IngestSettings,
     work_folder: str,
     record_folders: Mapping[str, str],
 ) -> list[Shard]:
@@ -46,52 +55,46 @@ def write(
 
     Args:
         work_folder: where plans and results go; every worker can reach it.
-        record_folders: where the records of each split go.
+        record_folders: where the records of each split will go.
     """
     shards = []
+    tf.io.gfile.makedirs(work_folder)
     for split in splits:
-        tf.io.gfile.makedirs(record_folders[split.name])
         num_shards = max(1, math.ceil(len(split.images) / IMAGES_PER_SHARD))
         for index in range(num_shards):
-            name = f"{split.name}-{index:05d}-of-{num_shards:05d}"
+            # The name stock example gens give, which downstream nodes look for.
+            part = f"{index:05d}-of-{num_shards:05d}"
+            name = f"{work_folder}/{split.name}-{part}"
             shard = Shard(
                 split.name,
-                f"{work_folder}/plan-{name}.json",
-                # The name stock example gens give, which downstream nodes look for.
-                f"{record_folders[split.name]}/data_tfrecord-{index:05d}-of-"
-                f"{num_shards:05d}.gz",
-                f"{work_folder}/result-{name}.json",
+                f"{name}.plan.json",
+                f"{name}.records.gz",
+                f"{record_folders[split.name]}/data_tfrecord-{part}.gz",
+                f"{name}.problems.jsonl",
+                f"{name}.result.json",
             )
             first = index * IMAGES_PER_SHARD
-            content = {
-                "root": str(root),
-                "image_folders": [str(f) for f in split.source.image_folders],
-                "images": split.images[first : first + IMAGES_PER_SHARD],
-            }
-            write_text(shard.plan_path, json.dumps(content, default=vars))
+            plan = Plan(
+                settings.on_problem,
+                settings.max_pixels,
+                list(split.sources),
+                split.planned(first, first + IMAGES_PER_SHARD),
+            )
+            with tf.io.gfile.GFile(shard.plan_path, "wb") as file:
+                file.write(msgspec.json.encode(plan))
             shards.append(shard)
     return shards
 
 
 def read(path: str) -> Plan:
     """Reads one plan that `write` left."""
-    content = json.loads(read_text(path))
-    images = [
-        annotations.PlannedImage(
-            **{
-                **row,
-                "objects": [annotations.PlannedObject(**o) for o in row["objects"]],
-            }
-        )
-        for row in content["images"]
-    ]
-    folders = tuple(pathlib.Path(folder) for folder in content["image_folders"])
-    return Plan(pathlib.Path(content["root"]), folders, images)
+    with tf.io.gfile.GFile(path, "rb") as file:
+        return msgspec.json.decode(file.read(), type=Plan)
 
 
 def write_text(path: str, text: str) -> None:
-    with tf.io.gfile.GFile(path, "w") as file:
-        file.write(text)
+    with tf.io.gfile.GFile(path, "wb") as file:
+        file.write(text.encode("utf-8", "replace"))  # of names that are not UTF-8
 
 
 def read_text(path: str) -> str:

@@ -1,40 +1,62 @@
 """The record of what ingestion found wrong, and what it did about it."""
 
 import dataclasses
+import json
 from collections.abc import Iterable
+from typing import Literal, TextIO
 
 from pipeline import errors
 
 MAX_EXAMPLES = 20
+OnProblem = Literal["strict", "repair", "report"]
 
 # What every kind of problem leads to. `error` stops ingestion, `dropped` leaves the
 # image or instance out, `repaired` goes on with a corrected value, `noted` goes on.
 SEVERITIES = {
+    "unsafe_path": "error",
     "duplicate_id": "error",
     "dangling_id": "error",
     "category_conflict": "error",
-    "unsafe_path": "error",
     "size_mismatch": "error",
     "bad_segmentation": "error",
     "missing_image": "dropped",
     "broken_image": "dropped",
+    "oversized_image": "dropped",
     "empty_mask": "dropped",
+    "broken_labelme_file": "dropped",
+    "shape_unusable": "dropped",
+    "shape_without_area": "dropped",
     "degenerate_polygon": "repaired",
     "annotation_id_zero": "repaired",
+    "duplicate_category_name": "repaired",
+    "not_a_number": "repaired",
+    "bbox_outside_image": "repaired",
     "bbox_recomputed": "repaired",
     "area_recomputed": "repaired",
+    "labelme_size": "repaired",
     "image_reencoded": "repaired",
     "exif_turned": "repaired",
     "exif_ignored": "noted",
+    "several_frames": "noted",
     "wrong_suffix": "noted",
+    "windows_separator": "noted",
+    "number_form": "noted",
+    "placeholder_category": "noted",
     "category_id_zero": "noted",
-    "duplicate_category_name": "noted",
     "unused_category": "noted",
     "class_absent_from_split": "noted",
     "image_without_objects": "noted",
     "image_in_both_splits": "noted",
     "split_ignored": "noted",
+    "shape_of_no_class": "noted",
+    "picture_not_annotated": "noted",
+    "unknown_labelme_version": "noted",
+    "category_id_changed": "noted",
+    "ids_renumbered": "noted",
 }
+# An escape from the data folder is no fault of the data: nothing lets it pass.
+_ALWAYS_STOP = ("unsafe_path",)
+_STOPPED = "stopped"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +67,7 @@ class Problem:
         kind: a key of `SEVERITIES`.
         file: annotation or image file, below the data root.
         message: what was got and what was wanted.
-        action: what ingestion did about it.
+        action: what ingestion does about it unless it stops.
     """
 
     kind: str
@@ -68,40 +90,89 @@ class Problem:
             place += f", annotation {self.annotation_id}"
         return f"{place}: {self.message}"
 
+    def to_row(self) -> dict[str, object]:
+        """What is written of it as JSON."""
+        return {"severity": self.severity, **dataclasses.asdict(self)}
+
 
 class ProblemLog:
-    """Exact counts of every kind, and the first examples of each."""
+    """Exact counts of every kind, and the first examples of each.
 
-    def __init__(self, max_examples: int = MAX_EXAMPLES):
+    Attributes:
+        on_problem: `repair` stops at errors; `strict` also where something would be
+            dropped or repaired; `report` at nothing but paths that leave the root.
+    """
+
+    def __init__(
+        self,
+        on_problem: OnProblem = "repair",
+        record: TextIO | None = None,
+        max_examples: int = MAX_EXAMPLES,
+    ):
+        """Starts empty.
+
+        Args:
+            record: takes every occurrence, one JSON object a line.
+        """
+        self.on_problem = on_problem
         self.counts: dict[str, int] = {}
         self.examples: list[Problem] = []
+        self._record = record
         self._max_examples = max_examples
         self._kept: dict[str, int] = {}
 
     def add(self, problem: Problem) -> None:
+        if self.stops_at(problem.kind):
+            problem = dataclasses.replace(problem, action=_STOPPED)
         self.counts[problem.kind] = self.counts.get(problem.kind, 0) + 1
         self._keep(problem)
+        if self._record is not None:
+            self._record.write(f"{json.dumps(problem.to_row())}\n")
 
-    def merge(self, counts: dict[str, int], examples: Iterable[Problem]) -> None:
-        """Takes over another log's counts and as many examples as there is room."""
+    def merge(
+        self,
+        counts: dict[str, int],
+        examples: Iterable[Problem],
+        lines: Iterable[str] = (),
+    ) -> None:
+        """Takes over another log's counts, and as many examples as there is room.
+
+        Args:
+            lines: what the other one recorded.
+        """
         for kind, count in counts.items():
             self.counts[kind] = self.counts.get(kind, 0) + count
         for problem in examples:
             self._keep(problem)
+        if self._record is not None:
+            for line in lines:
+                self._record.write(line)
+
+    def stops_at(self, kind: str) -> bool:
+        """Does one problem of this kind end ingestion?"""
+        if kind in _ALWAYS_STOP:
+            return True
+        stopping = {
+            "strict": ("error", "dropped", "repaired"),
+            "repair": ("error",),
+            "report": (),
+        }
+        return SEVERITIES[kind] in stopping[self.on_problem]
 
     def raise_errors(self) -> None:
         """Ends ingestion when anything was recorded that cannot be gone on with.
 
         Raises:
-            CocoFormatError: listing the first 20 errors of all kinds.
+            CocoFormatError: listing the first 20 such problems of all kinds.
         """
-        found = [p for p in self.examples if p.severity == "error"]
-        if not found:
+        total = sum(n for kind, n in self.counts.items() if self.stops_at(kind))
+        if not total:
             return
-        total = sum(n for kind, n in self.counts.items() if SEVERITIES[kind] == "error")
-        raise errors.CocoFormatError(
-            fault_list(total, [problem.describe() for problem in found])
-        )
+        found = [p.describe() for p in self.examples if self.stops_at(p.kind)]
+        listed = fault_list(total, found)
+        if self.on_problem == "strict":
+            listed += "\ndata.on_problem is strict; repair would mend what it can."
+        raise errors.CocoFormatError(listed)
 
     def _keep(self, problem: Problem) -> None:
         kept = self._kept.get(problem.kind, 0)

@@ -1,6 +1,5 @@
 """Draws the conclusion of an ingestion and writes it down."""
 
-import dataclasses
 import json
 
 from components.coco_example_gen import figures, layouts, plans, problems, shards
@@ -41,21 +40,15 @@ def conclude(
     return {
         "layout": layout.name,
         "root": str(layout.root),
+        "on_problem": log.on_problem,
         "splits": {split: _split_summary(result) for split, result in results.items()},
         "problems": counts,
     }
 
 
 def write(folder: str, summary: dict[str, object], log: problems.ProblemLog) -> None:
-    """Writes `summary.json` and `problems.json`."""
-    rows = [
-        {"severity": problem.severity, **dataclasses.asdict(problem)}
-        for problem in sorted(log.examples, key=_order)
-    ]
-    plans.write_text(
-        f"{folder}/{SUMMARY_FILE}",
-        json.dumps(summary, indent=1, ensure_ascii=False),
-    )
+    """Writes `problems.json`, and last of all `summary.json`: all is complete."""
+    rows = [problem.to_row() for problem in sorted(log.examples, key=_order)]
     plans.write_text(
         f"{folder}/{PROBLEMS_FILE}",
         json.dumps(
@@ -63,6 +56,10 @@ def write(folder: str, summary: dict[str, object], log: problems.ProblemLog) -> 
             indent=1,
             ensure_ascii=False,
         ),
+    )
+    plans.write_text(
+        f"{folder}/{SUMMARY_FILE}",
+        json.dumps(summary, indent=1, ensure_ascii=False),
     )
 
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import tensorflow as tf
 
@@ -15,9 +15,11 @@ from components.coco_example_gen import (
     annotations,
     examples,
     figures,
+    labelme_pictures,
     pictures,
     plans,
     problems,
+    safe_paths,
 )
 from pipeline import progress
 
@@ -57,28 +59,36 @@ def advancing(bar: progress.Task) -> Iterator[None]:
 
 
 def write_records(shard: plans.Shard) -> None:
-    """Writes the records of one shard, and what was found while doing so.
+    """Writes the records of one shard aside, and what was found while doing so.
 
-    A repeated or interrupted call leaves no half-written records behind.
+    Repeated or interrupted calls lead to the same files; the result comes last.
     """
     plan = plans.read(shard.plan_path)
-    log = problems.ProblemLog()
     result = Result()
-    partial = f"{shard.result_path}.records"
-    with tf.io.TFRecordWriter(partial, options="GZIP") as writer:
+    with (
+        tf.io.gfile.GFile(shard.problems_path, "w") as record,
+        tf.io.TFRecordWriter(shard.staged_path, options="GZIP") as writer,
+    ):
+        record.write("")  # or a shard without problems would leave no file
+        log = problems.ProblemLog(plan.on_problem, record)
         for image in plan.images:
-            record = _record_of(image, plan, log, result)
-            if record is not None:
-                writer.write(record)
+            serialized = _record_of(image, plan, log, result)
+            if serialized is not None:
+                writer.write(serialized)
             if _bar is not None:
                 _bar.advance()
-    tf.io.gfile.rename(partial, shard.records_path, overwrite=True)
     content = {
         "result": vars(result),
         "counts": log.counts,
         "examples": [dataclasses.asdict(problem) for problem in log.examples],
     }
     plans.write_text(shard.result_path, json.dumps(content, default=vars))
+
+
+def publish(shards: Iterable[plans.Shard]) -> None:
+    """Moves the records of finished shards to where they belong."""
+    for shard in shards:
+        tf.io.gfile.rename(shard.staged_path, shard.records_path, overwrite=True)
 
 
 def read_results(
@@ -89,7 +99,8 @@ def read_results(
     for shard in shards:
         content = json.loads(plans.read_text(shard.result_path))
         found = [problems.Problem(**row) for row in content["examples"]]
-        log.merge(content["counts"], found)
+        with tf.io.gfile.GFile(shard.problems_path, "r") as lines:
+            log.merge(content["counts"], found, lines)
         part, so_far = content["result"], total.setdefault(shard.split, Result())
         so_far.images += part["images"]
         so_far.images_without_objects += part["images_without_objects"]
@@ -109,21 +120,12 @@ def _record_of(
     result: Result,
 ) -> bytes | None:
     """Serializes one image; None when it has to be dropped."""
-    path = _locate(image, plan, log)
-    if path is None:
-        return None
-    file = os.path.relpath(path, plan.root)
-    try:
-        picture = pictures.load(path, image.height, image.width)
-    except pictures.BrokenImageError as error:
-        _add(log, "broken_image", file, image, str(error), "image left out")
-        return None
-    except pictures.SizeMismatchError as error:
-        _add(log, "size_mismatch", file, image, str(error), "stopped")
+    file, picture = _picture_of(image, plan, log)
+    if picture is None:
         return None
     for kind, message in picture.notes:
         _add(log, kind, file, image, message, "kept")
-    drawn = examples.draw_objects(image, file, log)
+    drawn = examples.draw_objects(image, _root_of(image, plan), file, log)
     if not drawn:
         message = "no object is annotated, or none is left"
         _add(log, "image_without_objects", file, image, message, "kept")
@@ -132,24 +134,64 @@ def _record_of(
     return examples.build(image, picture, file, drawn)
 
 
+def _picture_of(
+    image: annotations.PlannedImage, plan: plans.Plan, log: problems.ProblemLog
+) -> tuple[str, pictures.Picture | None]:
+    """The picture's file below the root, and the picture unless it is left out."""
+    file, left_out = image.file_name, "image left out"
+    if image.height * image.width > plan.max_pixels:
+        message = (
+            f"the annotations say {image.width} x {image.height} px, wanted at most "
+            f"{plan.max_pixels} pixels (data.max_pixels)"
+        )
+        _add(log, "oversized_image", file, image, message, left_out)
+        return file, None
+    path = _locate(image, plan, log)
+    if path is None:
+        return file, None
+    file = os.path.relpath(path, plan.sources[image.source].root)
+    size = (image.height, image.width, plan.max_pixels)
+    try:
+        if image.embedded_in:
+            content = labelme_pictures.embedded(path)
+            return file, pictures.decode(content, "", *size)
+        return file, pictures.load(path, *size)
+    except pictures.BrokenImageError as error:
+        _add(log, "broken_image", file, image, str(error), left_out)
+    except pictures.OversizedImageError as error:
+        _add(log, "oversized_image", file, image, str(error), left_out)
+    except pictures.SizeMismatchError as error:
+        _add(log, "size_mismatch", file, image, str(error), left_out)
+    return file, None
+
+
+def _root_of(image: annotations.PlannedImage, plan: plans.Plan) -> pathlib.Path:
+    return pathlib.Path(plan.sources[image.source].root)
+
+
 def _locate(
     image: annotations.PlannedImage, plan: plans.Plan, log: problems.ProblemLog
 ) -> pathlib.Path | None:
-    for folder in plan.image_folders:
-        path = folder / image.file_name
-        if not path.is_file():
-            continue
-        if path.resolve().is_relative_to(plan.root.resolve()):
-            return path
-        message = f"links to {path.resolve()}, outside of {plan.root}; copy it inside"
-        _add(log, "unsafe_path", image.file_name, image, message, "stopped")
+    source = plan.sources[image.source]
+    root, folders, name = _root_of(image, plan), source.folders, image.file_name
+    if image.embedded_in:
+        folders, name = [source.root], image.embedded_in
+    try:
+        path = safe_paths.find(root, folders, name)
+    except PermissionError as error:
+        _add(log, "unsafe_path", name, image, f"{error}; copy it inside", "")
         return None
-    folders = ", ".join(
-        os.path.relpath(folder, plan.root) + "/" for folder in plan.image_folders
-    )
-    message = f"no such file in {folders}"
-    _add(log, "missing_image", image.file_name, image, message, "image left out")
-    return None
+    except (OSError, ValueError) as error:  # a name no file system takes
+        path, missing = None, f"cannot be looked for: {error}"
+    else:
+        searched = ", ".join(os.path.relpath(f, root) + "/" for f in folders)
+        missing = f"no such file in {searched}"
+    if path is None:
+        _add(log, "missing_image", name, image, missing, "image left out")
+    elif not str(path).endswith(str(pathlib.PurePosixPath(name))):
+        message = "is named with backslashes, which were read as slashes"
+        _add(log, "windows_separator", name, image, message, "kept")
+    return path
 
 
 def _count(

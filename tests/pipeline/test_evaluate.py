@@ -93,7 +93,7 @@ def test_missing_and_broken_images_are_told_together(exported, data):
 
 def test_a_folder_that_is_not_coco_is_one_clear_error(exported, tmp_path):
     (tmp_path / "data").mkdir()
-    with pytest.raises(errors.CocoFormatError, match="no COCO data found"):
+    with pytest.raises(errors.CocoFormatError, match="no annotations found"):
         evaluate.evaluate_folder(exported, tmp_path / "data")
 
 

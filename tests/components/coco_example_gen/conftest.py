@@ -17,6 +17,7 @@ from tfx.utils import proto_utils
 from components import artifact_types
 from components.coco_example_gen import executor
 from model import features
+from pipeline import data_config
 
 SQUARE = [[2, 3, 6, 3, 6, 8, 2, 8]]  # x 2..5, y 3..7: 4 x 5 = 20 px
 
@@ -48,6 +49,11 @@ class Ingested:
     @property
     def problems(self) -> dict:
         return json.loads((self.report_uri / "problems.json").read_text())
+
+    @property
+    def occurrences(self) -> list[dict]:
+        lines = (self.report_uri / "problems.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
 
 
 class CocoFolder:
@@ -120,7 +126,7 @@ def ingest(tmp_path):
     """Runs the real executor over a folder."""
     runs = []
 
-    def run(root, beam_args=(), **parameters) -> Ingested:
+    def run(root, beam_args=(), **settings) -> Ingested:
         folder = tmp_path / f"run{len(runs)}"
         runs.append(folder)
         examples = standard_artifacts.Examples()
@@ -143,10 +149,7 @@ def ingest(tmp_path):
                 "input_config": proto_utils.proto_to_json(
                     example_gen_pb2.Input(splits=[split])
                 ),
-                "layout": "auto",
-                "eval_fraction": 0.2,
-                "split_seed": 0,
-                **parameters,
+                "settings": data_config.IngestSettings(**settings).model_dump_json(),
             },
         )
         return Ingested(

@@ -1,15 +1,14 @@
 import pytest
 
 from components.coco_example_gen import annotations, layouts, problems
-from pipeline import errors
+from pipeline import data_config, errors
 
 
 def read(coco_folder, **options):
-    log = problems.ProblemLog()
+    log = problems.ProblemLog(options.get("on_problem", "repair"))
     layout = layouts.detect(coco_folder.root)
-    splits = annotations.read_splits(
-        layout, options.get("eval_fraction", 0.25), options.get("seed", 0), log
-    )
+    settings = data_config.IngestSettings(eval_fraction=0.25, **options)
+    splits = annotations.read_splits([layout], settings, log)
     return {split.name: split for split in splits}, log
 
 
@@ -19,7 +18,7 @@ def single(coco_folder, images, **options):
 
 
 def ids(split):
-    return [image.image_id for image in split.images]
+    return [image.id for image in split.images]
 
 
 def test_the_seeded_split_is_exact_and_does_not_depend_on_the_order():
@@ -64,21 +63,37 @@ def test_all_contradictions_of_both_files_are_listed_together(coco_folder):
     message = str(refused.value)
     for split in ("train", "val"):
         file = f"annotations/instances_{split}.json"
-        assert f"{file}: image id 1 is used 2 times" in message
-        assert f"{file}: annotation id 4 is used 2 times" in message
+        assert f"{file}, image 1: image id 1 is used 2 times" in message
+        assert f"{file}, annotation 4: annotation id 4 is used 2 times" in message
         assert f"{file}, annotation 4: image_id 8 is not one of 1" in message
         assert f"{file}, annotation 5: category_id 6 is not one of 5" in message
 
 
 @pytest.mark.parametrize(
     "file_name",
-    ["../secret.png", "a/../../b.png", "/etc/passwd", "C:\\x.png", "..\\b.png"],
+    [
+        "../secret.png",
+        "a/../../b.png",
+        "..\\b.png",
+        "../../label-studio/data/upload/1/c.png",
+        "/etc/passwd",
+        "C:\\x.png",
+        "http://host/1.png",
+        "file:///etc/passwd",
+        "s3://bucket/1.png",
+        "1.png\0.txt",
+    ],
 )
-def test_a_file_name_that_climbs_out_is_an_error(coco_folder, file_name):
+@pytest.mark.parametrize("on_problem", ["strict", "repair", "report"])
+def test_a_file_name_that_leads_elsewhere_always_stops(
+    coco_folder, file_name, on_problem
+):
     entries = [coco_folder.entry(1, "1.png"), coco_folder.entry(2, file_name)]
     coco_folder.write("trainval.json", entries, [])
-    with pytest.raises(errors.CocoFormatError, match="image 2: file_name .* absolute"):
-        read(coco_folder)
+    with pytest.raises(
+        errors.CocoFormatError, match="image 2: file_name .* write it rel"
+    ):
+        read(coco_folder, on_problem=on_problem)
 
 
 def test_a_category_with_two_meanings_is_an_error(coco_folder):
@@ -102,11 +117,7 @@ def test_roboflows_placeholder_category_is_reported_and_costs_nothing(coco_folde
     entries = [coco_folder.entry(1, "1.png"), coco_folder.entry(2, "2.png")]
     coco_folder.write("trainval.json", entries, used, categories)
     _, log = read(coco_folder)
-    assert log.counts == {
-        "unused_category": 1,
-        "category_id_zero": 1,
-        "duplicate_category_name": 1,
-    }
+    assert log.counts == {"placeholder_category": 1, "duplicate_category_name": 1}
 
 
 def test_annotation_id_zero_gets_a_free_id(coco_folder):
@@ -114,7 +125,7 @@ def test_annotation_id_zero_gets_a_free_id(coco_folder):
     boxes = [coco_folder.annotation(1, id=0), coco_folder.annotation(1, id=41)]
     coco_folder.write("trainval.json", entries, boxes)
     splits, log = read(coco_folder)
-    images = splits["train"].images + splits["eval"].images
+    images = splits["train"].planned(0, 2) + splits["eval"].planned(0, 2)
     found = [o.annotation_id for image in images for o in image.objects]
     assert sorted(found) == [41, 42]
     assert log.counts == {"annotation_id_zero": 1}

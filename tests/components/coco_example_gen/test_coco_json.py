@@ -1,9 +1,10 @@
 import json
 from importlib import resources
 
+import msgspec
 import pytest
 
-from components.coco_example_gen import coco_json
+from components.coco_example_gen import coco_json, problems
 from pipeline import errors
 
 IMAGE = {"id": 1, "file_name": "1.jpg", "height": 4, "width": 5}
@@ -18,44 +19,114 @@ def write(tmp_path, **changes):
     return path
 
 
+def read(path, log=None, max_bytes=20_000):
+    return coco_json.read(path, log or problems.ProblemLog(), path.name, max_bytes)
+
+
 def test_the_published_schema_is_the_one_that_is_checked():
     file = resources.files("schemas") / "coco_instances.schema.json"
-    assert json.loads(file.read_text()) == coco_json.CocoInstances.model_json_schema()
+    assert json.loads(file.read_text()) == msgspec.json.schema(coco_json.CocoInstances)
 
 
-def test_unknown_keys_and_sizes_written_as_floats_are_fine(tmp_path):
-    path = write(tmp_path, info={"year": 2017}, images=[{**IMAGE, "height": 4.0}])
-    assert coco_json.read(path).images[0].height == 4
+def test_unknown_keys_are_passed_over(tmp_path):
+    log = problems.ProblemLog()
+    path = write(tmp_path, info={"year": 2017}, images=[{**IMAGE, "license": [1]}])
+    assert read(path, log).images[0].id == 1
+    assert not log.counts
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [("height", 4.0, 4), ("id", "17", 17), ("width", "5.0", 5), ("id", 3e2, 300)],
+)
+def test_whole_numbers_in_another_form_are_read_and_told(tmp_path, key, value, wanted):
+    log = problems.ProblemLog()
+    path = write(tmp_path, images=[IMAGE, {**IMAGE, key: value}])
+    assert getattr(read(path, log).images[1], key) == wanted
+    assert [each.message for each in log.examples] == [
+        f"holds numbers in another form, first at images[1].{key}"
+    ]
+
+
+def test_nan_and_infinity_count_as_missing_but_not_inside_of_texts(tmp_path):
+    log = problems.ProblemLog()
+    odd = {"area": float("nan"), "bbox": [1, float("-inf"), 2, 3]}
+    name = 'NaN, "Infinity", \\'
+    path = write(
+        tmp_path,
+        annotations=[{**ANNOTATION, **odd, "segmentation": [[float("inf"), 2]]}],
+        categories=[{"id": 2, "name": name}],
+    )
+    content = read(path, log)
+    (annotation,) = content.annotations
+    assert (annotation.area, annotation.bbox) == (None, [1, None, 2, 3])
+    assert bytes(annotation.segmentation) == b"[[null, 2]]"
+    assert content.categories[0].name == name
+    assert log.counts == {"not_a_number": 1}
+    assert "3 times" in log.examples[0].message
+
+
+def test_a_segmentation_stays_the_json_it_was(tmp_path):
+    text = "[[1, 2.50,3 ,4,5,6]]"
+    path = write(tmp_path, annotations=[{**ANNOTATION, "segmentation": "HERE"}])
+    path.write_text(path.read_text().replace('"HERE"', text))
+    assert bytes(read(path).annotations[0].segmentation) == text.encode()
+
+
+def test_lvis_files_without_iscrowd_and_file_name_are_read(tmp_path):
+    image = {"id": 1, "height": 4, "width": 5}
+    image["coco_url"] = "http://images.example/train2017/000000000009.jpg"
+    content = read(write(tmp_path, images=[image]))
+    assert content.images[0].file_name == "train2017/000000000009.jpg"
+    assert content.annotations[0].iscrowd == 0
+    del image["coco_url"]
+    with pytest.raises(errors.CocoFormatError, match=r"images\[0\].file_name: missing"):
+        read(write(tmp_path, images=[image]))
+
+
+def test_a_coco_file_cannot_set_what_only_readers_set(tmp_path):
+    tricky = {**IMAGE, "embedded_in": "a.json", "root_index": 7}
+    (image,) = read(write(tmp_path, images=[tricky])).images
+    assert (image.embedded_in, image.root_index) == ("", 0)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"images": None}, "images: Input should be a valid array, got None"),
+        ({"images": None}, "images: Expected array, got null"),
         (
-            {"images": [{**IMAGE, "id": "1"}]},
-            r"images\[0\].id: Input should be a valid integer, got '1'",
+            {"images": [{**IMAGE, "id": "one"}]},
+            r'images\[0\].id: Expected int, got "one"',
         ),
-        ({"images": [{**IMAGE, "height": 0}]}, r"images\[0\].height: .* got 0"),
-        ({"images": [{"id": 1}]}, r"images\[0\].file_name: Field required\n"),
+        ({"images": [3]}, r"images\[0\]: Expected object, got 3"),
+        (
+            {"images": [IMAGE, {**IMAGE, "height": 0, "width": "w"}]},
+            r'2 faults(.|\n)*images\[1\].height: .* >= 1, got 0\n.*width: .*"w"',
+        ),
+        ({"images": [{"id": 1}]}, r"images\[0\].height: missing\n"),
+        ({"images": [{**IMAGE, "id": 2**63}]}, "id: Expected int <= 9223372036854775"),
         ({"annotations": [{**ANNOTATION, "iscrowd": 2}]}, r"iscrowd: .* got 2"),
         (
-            {"annotations": [{**ANNOTATION, "segmentation": "RLE"}]},
-            r"annotations\[0\].segmentation.list.*: .* got 'RLE'",
+            {"annotations": [{**ANNOTATION, "bbox": [1, 2, [], 4]}]},
+            r"annotations\[0\].bbox\[2\]: Expected float \| null, got \[1, 2, \[\]",
         ),
-        ({"categories": [{"id": 1, "name": ""}]}, r"categories\[0\].name: .* got ''"),
+        (
+            {"annotations": [{**ANNOTATION, "area": "x" * 99}]},
+            rf'area: .* got "{"x" * 59}\.\.\.',
+        ),
+        ({"categories": [{"id": 1, "name": ""}]}, r'categories\[0\].name: .* got ""'),
     ],
 )
 def test_a_fault_is_named_with_its_place_and_value(tmp_path, changes, message):
     with pytest.raises(errors.CocoFormatError, match=message) as refused:
-        coco_json.read(write(tmp_path, **changes))
+        read(write(tmp_path, **changes))
     assert "instances.json: not the COCO instances format" in str(refused.value)
 
 
 def test_the_first_twenty_of_many_faults_are_listed(tmp_path):
     images = [{**IMAGE, "id": -index} for index in range(1, 31)]
     with pytest.raises(errors.CocoFormatError, match="30 faults") as refused:
-        coco_json.read(write(tmp_path, images=images))
+        read(write(tmp_path, images=images))
     lines = str(refused.value).splitlines()
     assert sum("got -" in line for line in lines) == 20
     assert lines[-1].strip() == "... and 10 more"
@@ -65,19 +136,37 @@ def test_the_first_twenty_of_many_faults_are_listed(tmp_path):
     ("text", "message"),
     [
         ("{not json", "not JSON: .*line 1 column 2"),
+        ('{"images": 3,\n\n "x": nope}', "not JSON: .*line 3 column 8"),
         ("", "not JSON"),
         ("[]", "holds a list, wanted an object .* a results file"),
+        ("3", "holds a number or a word, wanted an object"),
+        ('{"x": ' + "[" * 5000 + "]" * 5000 + "}", "nests lists or objects too deep"),
+        ('{"images": 3, "x": ' + "[" * 5000, "nests lists or objects too deep"),
     ],
 )
 def test_what_is_not_coco_at_all_is_said_in_a_line(tmp_path, text, message):
     path = tmp_path / "instances.json"
     path.write_text(text)
     with pytest.raises(errors.CocoFormatError, match=message):
-        coco_json.read(path)
+        read(path)
+
+
+def test_a_file_above_the_limit_is_refused_before_it_is_read(tmp_path):
+    path = write(tmp_path)
+    with pytest.raises(errors.CocoFormatError, match="max_annotation_bytes=") as told:
+        read(path, max_bytes=path.stat().st_size - 1)
+    assert "instances.json: has" in str(told.value)
+    assert read(path, max_bytes=path.stat().st_size)
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path):
+    path = write(tmp_path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read(path).images[0].id == 1
 
 
 def test_a_file_that_is_not_text_is_not_json(tmp_path):
     path = tmp_path / "instances.json"
     path.write_bytes(b"\xff\xfe\x00binary")
     with pytest.raises(errors.CocoFormatError, match="instances.json: not JSON"):
-        coco_json.read(path)
+        read(path)

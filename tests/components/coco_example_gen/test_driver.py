@@ -7,7 +7,7 @@ from tfx.utils import proto_utils
 
 from components import artifact_types
 from components.coco_example_gen import driver
-from pipeline import errors
+from pipeline import data_config, errors
 
 
 def drive(input_base, layout="auto"):
@@ -22,7 +22,7 @@ def drive(input_base, layout="auto"):
         "input_config": proto_utils.proto_to_json(
             example_gen_pb2.Input(splits=[split])
         ),
-        "layout": layout,
+        "settings": data_config.IngestSettings(layout=layout).model_dump_json(),
     }
     info = data_types.ExecutionInfo(output_dict=outputs, exec_properties=properties)
     return driver.Driver(metadata_handle=None).run(info)

@@ -8,7 +8,7 @@ from pycocotools import coco
 from tfx.types import artifact_utils
 
 from components.coco_example_gen import plans
-from model import features, mask_rle
+from model import features, mask_crop
 from pipeline import progress, toy_coco
 
 SQUARE = [[2, 3, 6, 3, 6, 8, 2, 8]]  # x 2..5, y 3..7
@@ -72,11 +72,13 @@ def test_stored_masks_are_those_pycocotools_draws(tmp_path, ingest):
         ids = [int(example[features.IMAGE_ID]) for example in examples]
         assert ids == sorted(truth.imgs)
         for example in examples:
-            masks = mask_rle.masks_from_runs(
+            height = int(example[features.IMAGE_HEIGHT])
+            masks = mask_crop.masks(
                 example[features.RUN_LENGTHS],
                 example[features.NUM_RUNS],
-                example[features.IMAGE_HEIGHT],
-                example[features.IMAGE_WIDTH],
+                height,
+                range(height),
+                range(int(example[features.IMAGE_WIDTH])),
             ).numpy()
             annotations = example[features.ANNOTATION_ID].tolist()
             assert annotations == truth.getAnnIds([int(example[features.IMAGE_ID])])

@@ -1,5 +1,6 @@
 import pathlib
 
+import msgspec
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,27 +8,34 @@ from PIL import Image
 
 from components.coco_example_gen import (
     annotations,
-    layouts,
+    coco_json,
     plans,
     problems,
     shards,
 )
+from pipeline import data_config
 
-SQUARE = [[2, 3, 6, 3, 6, 8, 2, 8]]
+SQUARE = msgspec.Raw(b"[[2, 3, 6, 3, 6, 8, 2, 8]]")
 
 
 def image(image_id, *crowds, category_id=5):
     """An image of 16 x 12 px with a square for each of `crowds`, 0 or 1."""
-    objects = [
-        annotations.PlannedObject(
-            10 * image_id + n, category_id, f"class {category_id}", crowd, SQUARE, *_NO
+    entry = coco_json.CocoImage(
+        id=image_id, file_name=f"{image_id}.png", height=16, width=12
+    )
+    return entry, [
+        coco_json.CocoAnnotation(
+            id=10 * image_id + n,
+            image_id=image_id,
+            category_id=category_id,
+            iscrowd=crowd,
+            segmentation=SQUARE,
         )
         for n, crowd in enumerate(crowds)
     ]
-    return annotations.PlannedImage(image_id, f"{image_id}.png", 16, 12, objects)
 
 
-_NO = (None, None)  # neither box nor area in the file
+CATEGORIES = {i: coco_json.CocoCategory(id=i, name=f"class {i}") for i in (5, 8)}
 
 
 @pytest.fixture
@@ -36,7 +44,7 @@ def root(tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()
     for number in (1, 2, 3):
-        gray = np.full([16, 12], 50 * number, np.uint8)
+        gray = np.full([16, 12, 3], 50 * number, np.uint8)
         Image.fromarray(gray).save(folder / f"{number}.png")
     (folder / "3.png").rename(tmp_path / "outside.png")
     (folder / "3.png").symlink_to(tmp_path / "outside.png")
@@ -48,16 +56,25 @@ def plan(tmp_path, root):
     def run(images, name="train"):
         work = tmp_path / f"work-{len(list(tmp_path.iterdir()))}"
         work.mkdir()
-        source = layouts.SplitSource(root / "train.json", (root,))
-        split = annotations.PlannedSplit(name, source, images)
-        (shard,) = plans.write([split], root, str(work), {name: str(work / "records")})
+        source = annotations.ImageSource(str(root), [str(root)])
+        objects = {entry.id: found for entry, found in images}
+        split = annotations.PlannedSplit(
+            name, (source,), [entry for entry, _ in images], objects, CATEGORIES
+        )
+        (work / "records").mkdir()
+        (shard,) = plans.write(
+            [split],
+            data_config.IngestSettings(),
+            str(work),
+            {name: str(work / "records")},
+        )
         return shard
 
     return run
 
 
 def image_ids(shard):
-    records = tf.data.TFRecordDataset(shard.records_path, compression_type="GZIP")
+    records = tf.data.TFRecordDataset(shard.staged_path, compression_type="GZIP")
     found = []
     for record in records.as_numpy_iterator():
         feature = tf.train.Example.FromString(record).features.feature
@@ -99,13 +116,20 @@ def test_results_of_shards_add_up_by_split_and_crowds_are_no_instances(plan):
     assert train.histograms.crowded == [(-2, 1, "1.png"), (-1, 2, "2.png")]
 
 
-def test_a_repeated_call_leaves_the_same_bytes_and_nothing_half_written(plan):
+def test_a_repeated_call_leaves_the_same_bytes(plan):
     shard = plan([image(1, 0), image(2, 0)])
     shards.write_records(shard)
-    once = pathlib.Path(shard.records_path).read_bytes()
-    pathlib.Path(f"{shard.result_path}.records").write_bytes(b"interrupted")
+    once = pathlib.Path(shard.staged_path).read_bytes()
+    pathlib.Path(shard.staged_path).write_bytes(b"interrupted")
     shards.write_records(shard)
-    assert pathlib.Path(shard.records_path).read_bytes() == once
-    left = {path.name for path in pathlib.Path(shard.plan_path).parent.iterdir()}
-    names = (shard.plan_path, shard.result_path)
-    assert left == {"records", *(pathlib.Path(name).name for name in names)}
+    assert pathlib.Path(shard.staged_path).read_bytes() == once
+
+
+def test_records_are_where_they_belong_only_when_they_are_published(plan):
+    shard = plan([image(1, 0)])
+    shards.write_records(shard)
+    assert not pathlib.Path(shard.records_path).exists()
+    staged = pathlib.Path(shard.staged_path).read_bytes()
+    shards.publish([shard])
+    assert pathlib.Path(shard.records_path).read_bytes() == staged
+    assert not pathlib.Path(shard.staged_path).exists()

@@ -1,0 +1,127 @@
+"""The whole of ingestion but for who runs the shards: Beam, or a loop."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import tensorflow as tf
+
+from components.coco_example_gen import (
+    annotations,
+    layouts,
+    plans,
+    problems,
+    report,
+    shards,
+)
+from pipeline import data_config, progress
+
+RunShards = Callable[[list[plans.Shard]], None]
+PROBLEM_LINES_FILE = "problems.jsonl"
+
+
+def ingest(
+    data: Sequence[layouts.Layout],
+    settings: data_config.IngestSettings,
+    work_folder: str,
+    record_folders: Mapping[str, str],
+    report_folder: str,
+    run_shards: RunShards,
+) -> dict[str, object]:
+    """Writes the records of a dataset and the report of what was wrong with it.
+
+    The records appear when all of them are written, and `summary.json` is the last
+    file of the report: what an interrupted call leaves has none.
+
+    Args:
+        data: the layout of each root.
+        work_folder: for plans and results; every worker can reach it, and it is of
+            the same file system as the records.
+        record_folders: where the records of each split go.
+        run_shards: calls `shards.write_records` once for each shard, anywhere.
+
+    Returns:
+        Content of `summary.json`.
+
+    Raises:
+        CocoFormatError: the data cannot be used, or `on_problem` says to stop. The
+            report then holds every problem found so far, but no summary.
+    """
+    _clear(record_folders, report_folder)
+    with recorded(f"{report_folder}/{PROBLEM_LINES_FILE}", settings) as log:
+        work = store(data, settings, work_folder, record_folders, run_shards, log)
+        results = shards.read_results(work, log)
+        summary = report.conclude(data[0], results, log)
+    shards.publish(work)
+    report.write(report_folder, summary, log)
+    return summary
+
+
+def store(
+    data: Sequence[layouts.Layout],
+    settings: data_config.IngestSettings,
+    work_folder: str,
+    record_folders: Mapping[str, str],
+    run_shards: RunShards,
+    log: problems.ProblemLog,
+) -> list[plans.Shard]:
+    """Reads annotations and images, and writes the records aside.
+
+    Args:
+        record_folders: a split that is not among them is left out.
+
+    Returns:
+        The shards, whose records wait for `shards.publish`.
+    """
+    with progress.track("Reading annotations"):
+        # The annotations of all shards are let go of before the first one is run.
+        work, num_images = _plan(data, settings, work_folder, record_folders, log)
+    with (
+        progress.track("Ingesting images", num_images) as bar,
+        shards.advancing(bar),
+    ):
+        run_shards(work)
+    return work
+
+
+def run_here(work: list[plans.Shard]) -> None:
+    """Runs the shards one after the other in this process."""
+    for shard in work:
+        shards.write_records(shard)
+
+
+def _plan(
+    data: Sequence[layouts.Layout],
+    settings: data_config.IngestSettings,
+    work_folder: str,
+    record_folders: Mapping[str, str],
+    log: problems.ProblemLog,
+) -> tuple[list[plans.Shard], int]:
+    splits = [
+        split
+        for split in annotations.read_splits(data, settings, log)
+        if split.name in record_folders
+    ]
+    work = plans.write(splits, settings, work_folder, record_folders)
+    return work, sum(len(split.images) for split in splits)
+
+
+@contextlib.contextmanager
+def recorded(
+    path: str, settings: data_config.IngestSettings
+) -> Iterator[problems.ProblemLog]:
+    """A log that writes every occurrence to a file, one JSON object a line."""
+    with tf.io.gfile.GFile(path, "w") as record:
+        record.write("")  # or there would be no file when there is no problem
+        yield problems.ProblemLog(settings.on_problem, record)
+
+
+def _clear(record_folders: Mapping[str, str], report_folder: str) -> None:
+    """Takes away what an earlier call left, its mark of completion first."""
+    tf.io.gfile.makedirs(report_folder)
+    for folder, pattern in (
+        (report_folder, report.SUMMARY_FILE),
+        *((folder, "data_tfrecord-*") for folder in record_folders.values()),
+    ):
+        tf.io.gfile.makedirs(folder)
+        for path in tf.io.gfile.glob(f"{folder}/{pattern}"):
+            tf.io.gfile.remove(path)

@@ -1,0 +1,121 @@
+"""Says where a JSON file is not what was wanted, all its faults together."""
+
+import pathlib
+import re
+
+import msgspec
+
+from components.coco_example_gen import problems
+
+_BYTE = re.compile(r"\(byte (\d+)\)")
+_SHOWN_BYTES = 60
+_KINDS = {b"[": "a list", b'"': "a text"}
+
+
+def place(error: msgspec.ValidationError) -> str:
+    """`images[0].id` from the decoder's message; empty for the whole file."""
+    _, _, path = str(error).partition(" - at `$")
+    return path.rstrip("`").removeprefix(".")
+
+
+def not_json(path: pathlib.Path, content: bytes, error: Exception) -> str:
+    """The message for a file that does not parse, with line and column."""
+    if isinstance(error, RecursionError):
+        return (
+            f"{path}: nests lists or objects too deeply, about a thousand within each "
+            "other, where COCO needs five. Export the annotations anew."
+        )
+    reason = str(error).removeprefix("JSON is malformed: ")
+    found = _BYTE.search(reason)
+    if found:
+        before = content[: int(found[1])]
+        line = before.count(b"\n") + 1
+        column = len(before) - before.rfind(b"\n")
+        reason = f"{reason[: found.start()]}at line {line} column {column}"
+    return f"{path}: not JSON: {reason.strip()}. Export the annotations anew."
+
+
+def not_coco(
+    path: pathlib.Path,
+    content: bytes,
+    wanted: type[msgspec.Struct],
+    error: msgspec.ValidationError,
+) -> str:
+    """The message for JSON of another structure: every place that is wrong.
+
+    Args:
+        wanted: a struct whose fields are lists of structs.
+    """
+    try:
+        tables = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+    except (RecursionError, msgspec.DecodeError) as fault:
+        if not isinstance(fault, msgspec.ValidationError):
+            return not_json(path, content, fault)  # it ends or nests behind `error`
+        kind = _KINDS.get(content.lstrip()[:1], "a number or a word")
+        return (
+            f"{path}: not COCO: holds {kind}, wanted an object with images, "
+            "annotations and categories (a list is a results file)."
+        )
+    count, lines = 0, []
+    for field in msgspec.structs.fields(wanted):
+        faults = _table_faults(field, tables.get(field.name))
+        for line in faults:
+            count += 1
+            if len(lines) < problems.MAX_EXAMPLES:
+                lines.append(line)
+    if not count:
+        count, lines = 1, [str(error)]
+    return f"{path}: not the COCO instances format; {problems.fault_list(count, lines)}"
+
+
+def _table_faults(field: msgspec.structs.FieldInfo, raw: msgspec.Raw | None):
+    """Yields a line for each fault of one list of rows."""
+    if raw is None:
+        yield f"{field.name}: missing"
+        return
+    try:
+        rows = msgspec.json.decode(raw, type=list[msgspec.Raw])
+    except msgspec.ValidationError as error:
+        yield f"{field.name}: {_told(error, raw)}"
+        return
+    (row_type,) = field.type.__args__
+    decoder = msgspec.json.Decoder(row_type, strict=False)
+    for index, row in enumerate(rows):
+        try:
+            decoder.decode(row)
+        except msgspec.ValidationError as error:
+            where = f"{field.name}[{index}]"
+            yield from _row_faults(where, row_type, row, error)
+
+
+def _row_faults(
+    where: str,
+    row_type: type[msgspec.Struct],
+    row: msgspec.Raw,
+    error: msgspec.ValidationError,
+):
+    """Yields a line for each key of one row."""
+    try:
+        values = msgspec.json.decode(row, type=dict[str, msgspec.Raw])
+    except msgspec.ValidationError:
+        yield f"{where}: {_told(error, row)}"
+        return
+    for field in msgspec.structs.fields(row_type):
+        if field.name not in values:
+            if field.required:
+                yield f"{where}.{field.name}: missing"
+            continue
+        try:
+            msgspec.json.decode(values[field.name], type=field.type, strict=False)
+        except msgspec.ValidationError as fault:
+            yield f"{where}.{field.name}{place(fault)}: " + _told(
+                fault, values[field.name]
+            )
+
+
+def _told(error: msgspec.ValidationError, raw: msgspec.Raw) -> str:
+    reason = str(error).partition(" - at ")[0].replace("`", "")
+    text = bytes(raw)[: _SHOWN_BYTES + 1].decode("utf-8", "replace")
+    shown = text if len(text) <= _SHOWN_BYTES else f"{text[:_SHOWN_BYTES]}..."
+    # "Expected int, got str" would name the type beside the value.
+    return f"{reason.partition(', got')[0]}, got {' '.join(shown.split())}"

@@ -1,0 +1,65 @@
+"""Which image files training can read as they are, and how others become RGB."""
+
+import numpy as np
+from PIL import Image, ImageChops
+
+# Formats Pillow decodes by itself: an EPS file would be handed to Ghostscript. JPEG
+# stands for multi-picture JPEGs too.
+READ = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "JPEG2000")
+# Multi-picture JPEGs of phones hold an ordinary JPEG first.
+STORED_AS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}
+
+# Huffman-coded frames of 8 bits: baseline, extended, progressive. Decoders differ in
+# what they make of the others, which are arithmetic-coded, lossless or hierarchical.
+_PLAIN_JPEG_FRAMES = (0xC0, 0xC1, 0xC2)
+_NO_FRAMES = (0xC4, 0xC8, 0xCC)  # other segments in the range of frame markers
+_PNG_HEADER = slice(24, 29)  # bit depth, colour type, two fixed methods, interlace
+_PLAIN_PNG = bytes([8, 2, 0, 0, 0])
+
+
+def plain_format(image: Image.Image, content: bytes) -> str | None:
+    """`jpeg` or `png` for 8-bit RGB that every decoder reads alike; else None."""
+    if image.mode != "RGB":
+        return None
+    if image.format in ("JPEG", "MPO"):
+        return "jpeg" if _jpeg_frame(content) in _PLAIN_JPEG_FRAMES else None
+    if image.format == "PNG":
+        is_plain = content[_PNG_HEADER] == _PLAIN_PNG
+        is_still = not getattr(image, "is_animated", False)
+        opaque = "transparency" not in image.info
+        return "png" if is_plain and is_still and opaque else None
+    return None
+
+
+def _jpeg_frame(content: bytes) -> int:
+    """The marker of the first frame; 0 when there is none."""
+    at = 2
+    while at + 4 <= len(content) and content[at] == 0xFF:
+        marker = content[at + 1]
+        if marker == 0xFF:  # padding
+            at += 1
+            continue
+        if 0xC0 <= marker <= 0xCF and marker not in _NO_FRAMES:
+            return marker
+        at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+    return 0
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Makes a decoded picture 8-bit RGB; transparency is left out.
+
+    Raises:
+        ValueError: of pixels that have no agreed range, or no way to RGB.
+    """
+    if image.mode.startswith("I"):  # 16 bits; Pillow itself would clip, not scale
+        pixels = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+        return Image.fromarray((pixels >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise ValueError(
+            "pixels are floating-point numbers without an agreed range, save the "
+            "picture with 8 or 16 bits"
+        )
+    if image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
+        # Adobe stores CMYK inverted, and Pillow takes every JPEG for one of Adobe's.
+        image = ImageChops.invert(image)
+    return image.convert("RGB")

@@ -1,0 +1,58 @@
+"""Keeps the paths that annotations name inside of the data folder."""
+
+import pathlib
+
+
+def fault(name: str) -> str | None:
+    """Says why a path from an annotation file is refused; None when it is not.
+
+    Both separators and drive letters are looked for on every operating system, so
+    that data which is refused on one is refused on all.
+    """
+    path = pathlib.PureWindowsPath(name)
+    if "\0" in name:
+        return "holds a NUL character"
+    if "://" in name:
+        return "is a URL, and nothing is ever fetched"
+    if path.anchor:
+        return "is absolute"
+    if ".." in path.parts:
+        return "climbs out of its folder with '..'"
+    return None
+
+
+def explain(key: str, name: str) -> str | None:
+    """The whole message about the path that `key` holds; None when it is in order."""
+    reason = fault(name)
+    if reason is None:
+        return None
+    advice = pathlib.PureWindowsPath(name.replace("\0", "")).name or "1.jpg"
+    return (
+        f"{key} {name!r} {reason}; write it relative to the image folder, such as "
+        f"{advice!r}, with the picture inside the data folder"
+    )
+
+
+def find(root: pathlib.Path, folders: list[str], name: str) -> pathlib.Path | None:
+    """Looks for a file below each folder in turn.
+
+    A name with the other system's separators is looked for as well.
+
+    Args:
+        root: the file must lie below it, links followed.
+        name: without `fault`.
+
+    Raises:
+        PermissionError: the file is a link that leaves the root; names its target.
+    """
+    names = dict.fromkeys((name, name.replace("\\", "/")))
+    for each in names:
+        for folder in folders:
+            path = pathlib.Path(folder, each)
+            if not path.is_file():
+                continue
+            target = path.resolve()
+            if not target.is_relative_to(root.resolve()):
+                raise PermissionError(f"links to {target}, outside of {root}")
+            return path
+    return None
