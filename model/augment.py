@@ -6,6 +6,10 @@ import tensorflow as tf
 
 from pipeline import config
 
+# An enlarged picture of up to this many times the crop's pixels is made whole: that
+# is three times as fast as making only the crop with a kernel that can shrink as well.
+_MAX_ENLARGED_CROPS = 4
+
 
 class Geometry(NamedTuple):
     """Where the crop lies in a flipped and scaled image.
@@ -52,65 +56,84 @@ def draw_geometry(
     )
 
 
-def crop_image(
-    image: tf.Tensor,
-    geometry: Geometry,
-    crop_size: int,
-    mean: tf.Tensor,
-    std: tf.Tensor,
-) -> tf.Tensor:
-    """Scales, crops and normalises in one pass over the pixels that are kept.
+def crop_image(image: tf.Tensor, geometry: Geometry, crop_size: int) -> tf.Tensor:
+    """Scales and cuts; nothing outside the picture is made.
 
     Args:
         image: uint8 [H, W, 3], RGB.
+
+    Returns:
+        float32 [h, w, 3], whole numbers 0..255, as an 8-bit resize gives; h and w are
+        at most `crop_size`.
+    """
+    image = tf.cond(geometry.is_flipped, lambda: tf.reverse(image, [1]), lambda: image)
+    shown = _shown_size(geometry, crop_size)
+
+    def enlarge() -> tf.Tensor:
+        whole = tf.image.resize(image, geometry.scaled)
+        return tf.slice(
+            whole, [*tf.unstack(geometry.origin), 0], [*tf.unstack(shown), 3]
+        )
+
+    def shrink() -> tf.Tensor:
+        return tf.raw_ops.ScaleAndTranslate(
+            images=image[tf.newaxis],
+            size=shown,
+            scale=tf.cast(geometry.scaled / geometry.size, tf.float32),
+            translation=-tf.cast(geometry.origin, tf.float32),
+            kernel_type="triangle",
+            antialias=True,
+        )[0]
+
+    most = _MAX_ENLARGED_CROPS * crop_size**2
+    is_enlarged = tf.reduce_all(geometry.scaled >= geometry.size)
+    is_small = tf.reduce_prod(tf.cast(geometry.scaled, tf.int64)) <= most
+    pixels = tf.cond(is_enlarged & is_small, enlarge, shrink)  # as tf.image.resize
+    return tf.ensure_shape(tf.round(pixels), [None, None, 3])
+
+
+def pad_image(
+    pixels: tf.Tensor, crop_size: int, mean: tf.Tensor, std: tf.Tensor
+) -> tf.Tensor:
+    """Normalises a crop and pads it on the right and below.
+
+    Args:
+        pixels: float32 [h, w, 3], RGB 0..255.
         mean, std: float32 [3], of values 0..255.
 
     Returns:
         float32 [S, S, 3], normalised; 0, the mean, where padded.
     """
-    image = tf.cond(geometry.is_flipped, lambda: tf.reverse(image, [1]), lambda: image)
-    pixels = tf.raw_ops.ScaleAndTranslate(
-        images=image[tf.newaxis],
-        size=[crop_size, crop_size],
-        scale=tf.cast(geometry.scaled / geometry.size, tf.float32),
-        translation=-tf.cast(geometry.origin, tf.float32),
-        kernel_type="triangle",
-        antialias=True,
-    )[0]  # [S, S, 3], what tf.image.resize would give
-    pixels = tf.clip_by_value(tf.round(pixels), 0.0, 255.0)
-    rows, columns = _is_inside(geometry, crop_size)
-    inside = (rows[:, tf.newaxis] & columns)[..., tf.newaxis]
-    return tf.where(inside, (pixels - mean) / std, 0.0)
+    size = tf.shape(pixels)
+    # Long rows are an order of magnitude faster than a last dimension of 3.
+    rows = tf.reshape(pixels, [size[0], size[1] * 3])
+    rows = (rows - tf.tile(mean, size[1:2])) / tf.tile(std, size[1:2])
+    missing = crop_size - size
+    padded = tf.pad(rows, [[0, missing[0]], [0, missing[1] * 3]])
+    return tf.reshape(padded, [crop_size, crop_size, 3])
 
 
-def crop_masks(masks: tf.Tensor, geometry: Geometry, crop_size: int) -> tf.Tensor:
-    """The same crop of masks: the nearest pixel, looked up for kept pixels only.
-
-    Args:
-        masks: uint8 [N, H, W] in {0, 1}.
+def looked_up(geometry: Geometry, crop_size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """The stored pixels that masks of the crop are made of: the nearest ones.
 
     Returns:
-        uint8 [N, S, S] in {0, 1}.
+        Stored row of each row of the crop, int32 [h], and stored column of each
+        column, int32 [w]; h and w are those of `crop_image`.
     """
-    rows, columns = (_source(geometry, axis, crop_size) for axis in (0, 1))  # [S] each
+    shown = _shown_size(geometry, crop_size)
+    rows, columns = (_source(geometry, axis, shown[axis]) for axis in (0, 1))
     last = geometry.size[1] - 1
-    columns = tf.where(geometry.is_flipped, last - columns, columns)
-    cropped = tf.gather(tf.gather(masks, rows, axis=1), columns, axis=2)
-    row_inside, column_inside = _is_inside(geometry, crop_size)
-    inside = row_inside[:, tf.newaxis] & column_inside  # [S, S]
-    return cropped * tf.cast(inside, tf.uint8)
+    return rows, tf.where(geometry.is_flipped, last - columns, columns)
 
 
-def _source(geometry: Geometry, axis: int, crop_size: int) -> tf.Tensor:
-    """Stored pixel that each pixel of the crop lies in, on one axis, int32 [S]."""
-    place = tf.range(crop_size) + geometry.origin[axis]
+def _source(geometry: Geometry, axis: int, count: tf.Tensor) -> tf.Tensor:
+    """Stored pixel that each pixel of the crop lies in, on one axis, int32 [count]."""
+    place = tf.range(count) + geometry.origin[axis]
     # Whole numbers keep the pixel centre (place + 0.5) / scaled * size exact.
     source = (2 * place + 1) * geometry.size[axis] // (2 * geometry.scaled[axis])
     return tf.minimum(source, geometry.size[axis] - 1)
 
 
-def _is_inside(geometry: Geometry, crop_size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Rows and columns of the crop that show the image, bool [S] each."""
-    end = geometry.scaled - geometry.origin
-    places = tf.range(crop_size)
-    return places < end[0], places < end[1]
+def _shown_size(geometry: Geometry, crop_size: int) -> tf.Tensor:
+    """Height and width of the part of the crop that shows the image, int32 [2]."""
+    return tf.minimum(geometry.scaled - geometry.origin, crop_size)

@@ -75,6 +75,15 @@ def wait_for_end(folder: pathlib.Path) -> None:
         time.sleep(_POLL_SECONDS)
 
 
+def share(batch_size: int) -> range:
+    """Places in the effective batch that this process computes.
+
+    Replicas take equal parts of the batch in their order, worker by worker.
+    """
+    index, number = _task().get("index", 0), max(len(_hosts()), 1)
+    return range(index * batch_size // number, (index + 1) * batch_size // number)
+
+
 def require_agreement(strategy: tf.distribute.Strategy, key: str) -> None:
     """Makes sure that all workers are about to train the same thing.
 
@@ -98,5 +107,13 @@ def require_agreement(strategy: tf.distribute.Strategy, key: str) -> None:
 
 def _task() -> dict[str, str | int]:
     """`type` and `index` from TF_CONFIG; empty for a process that trains alone."""
-    content = json.loads(os.environ.get("TF_CONFIG") or "{}")
-    return content.get("task", {})
+    return _told().get("task", {})
+
+
+def _hosts() -> list[str]:
+    """`host:port` of every worker; empty for a process that trains alone."""
+    return _told().get("cluster", {}).get("worker", [])
+
+
+def _told() -> dict[str, dict]:
+    return json.loads(os.environ.get("TF_CONFIG") or "{}")

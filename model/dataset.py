@@ -1,14 +1,23 @@
 """Training batches from stored examples."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from model import augment, categories, features, mask_rle
-from pipeline import config, errors
+from model import (
+    augment,
+    categories,
+    colour_jitter,
+    epochs,
+    features,
+    mask_crop,
+    preprocessing,
+)
+from pipeline import config
 
-_READERS = 4
+_COLOUR_STREAM = 1  # folded into an image's seed, away from that of its geometry
+_BATCHES_AHEAD = 2  # a batch at 1024 px may take a gigabyte
 
 
 def train_dataset(
@@ -19,6 +28,7 @@ def train_dataset(
     std: np.ndarray,
     seed: int,
     start_step: int = 0,
+    share: range | None = None,
 ) -> tf.data.Dataset:
     """Endless batches; order and augmentation follow from the seed alone.
 
@@ -27,6 +37,8 @@ def train_dataset(
         mean, std: float32 [3], of RGB values 0..255.
         start_step: where to go on, in steps; the batches are then those that an
             uninterrupted run would have seen.
+        share: places in the batch whose pixels this process needs, None for all.
+            Pixels and masks of the others are 0; their counts and classes are there.
 
     Returns:
         Dictionaries of
@@ -41,16 +53,21 @@ def train_dataset(
     """
     lookup = categories.class_index_lookup(classes)
     first_image = start_step * settings.batch_size
-    records = _shuffled_records(files, settings, seed, first_image, lookup)
+    records = epochs.read(files, lookup, len(classes), settings, seed, first_image)
+    mine = share or range(settings.batch_size)
 
-    def load(index, serialized):
+    def load(index: tf.Tensor, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         image_seed = tf.cast(tf.stack([tf.constant(seed, tf.int64), index]), tf.int32)
-        return load_example(serialized, lookup, settings, mean, std, image_seed)
+        place = index % settings.batch_size
+        is_needed = (place >= mine.start) & (place < mine.stop)
+        return load_example(
+            serialized, lookup, settings, mean, std, image_seed, is_needed
+        )
 
     examples = records.enumerate(first_image).map(
         load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
     )
-    return _padded_batches(examples, settings).prefetch(tf.data.AUTOTUNE)
+    return _padded_batches(examples, settings).prefetch(_BATCHES_AHEAD)
 
 
 def load_example(
@@ -60,6 +77,7 @@ def load_example(
     mean: np.ndarray,
     std: np.ndarray,
     seed: tf.Tensor,
+    is_needed: tf.Tensor | bool = True,
 ) -> dict[str, tf.Tensor]:
     """Decodes and augments one image.
 
@@ -68,111 +86,68 @@ def load_example(
     Args:
         serialized: string [].
         seed: int32 [2].
+        is_needed: bool []; False leaves pixels and masks 0, which takes little time.
 
     Returns:
         images float32 [S, S, 3], masks uint8 [N, S, S], class_index int32 [N] and
         num_instances int32 []; one padded instance when there is none.
     """
     example = features.parse_example(serialized)
-    image = tf.io.decode_image(
-        example[features.IMAGE_ENCODED], channels=3, expand_animations=False
-    )
-    image = tf.ensure_shape(image, [None, None, 3])
-    masks, class_index = _instances(example, tf.shape(image)[:2], lookup)
-    geometry = augment.draw_geometry(tf.shape(image)[:2], seed, settings.augment)
+    size = tf.stack([example[features.IMAGE_HEIGHT], example[features.IMAGE_WIDTH]])
+    geometry = augment.draw_geometry(tf.cast(size, tf.int32), seed, settings.augment)
     crop_size = settings.augment.crop_size
-    masks = augment.crop_masks(masks, geometry, crop_size)
-    kept = tf.where(tf.reduce_any(masks > 0, axis=(1, 2)))[: settings.max_instances, 0]
-    masks, class_index = tf.gather(masks, kept), tf.gather(class_index, kept)
-    missing = [0, tf.maximum(1 - tf.shape(masks)[0], 0)]
-    padded = tf.pad(masks, [missing, [0, 0], [0, 0]])
+    crop = (size[0], *augment.looked_up(geometry, crop_size))
+    runs, num_runs, class_index = _shown_instances(example, lookup, settings, crop)
+    count = tf.size(class_index)
+    missing = tf.maximum(1 - count, 0)
+
+    def pixels() -> tuple[tf.Tensor, tf.Tensor]:
+        image = preprocessing.decode(example[features.IMAGE_ENCODED])
+        shown = augment.crop_image(image, geometry, crop_size)
+        colour_seed = tf.random.fold_in(seed, _COLOUR_STREAM)
+        shown = colour_jitter.apply(shown, colour_seed, settings.augment.colour_jitter)
+        masks = mask_crop.masks(runs, num_runs, *crop)
+        below, right = (crop_size - tf.shape(masks)[axis] for axis in (1, 2))
+        return (
+            augment.pad_image(shown, crop_size, mean, std),
+            tf.pad(masks, [[0, missing], [0, below], [0, right]]),
+        )
+
+    def nothing() -> tuple[tf.Tensor, tf.Tensor]:
+        side = [crop_size, crop_size]
+        return tf.zeros([*side, 3]), tf.zeros([count + missing, *side], tf.uint8)
+
+    image, masks = tf.cond(tf.convert_to_tensor(is_needed), pixels, nothing)
     return {
-        "images": augment.crop_image(image, geometry, crop_size, mean, std),
-        "masks": tf.ensure_shape(padded, [None, crop_size, crop_size]),
-        "class_index": tf.pad(class_index, [missing], constant_values=-1),
-        "num_instances": tf.shape(masks)[0],
+        "images": image,
+        "masks": tf.ensure_shape(masks, [None, crop_size, crop_size]),
+        "class_index": tf.pad(class_index, [[0, missing]], constant_values=-1),
+        "num_instances": count,
     }
 
 
-def _instances(
-    example: dict[str, tf.Tensor], size: tf.Tensor, lookup: tf.lookup.StaticHashTable
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Masks uint8 [N, H, W] and class indices int32 [N] of what is trained on."""
-    kept = _is_kept(example, lookup)
-    num_runs = example[features.NUM_RUNS]
-    runs = tf.boolean_mask(example[features.RUN_LENGTHS], tf.repeat(kept, num_runs))
-    masks = mask_rle.masks_from_runs(
-        runs, tf.boolean_mask(num_runs, kept), size[0], size[1]
-    )
-    class_index = lookup.lookup(tf.boolean_mask(example[features.CATEGORY_ID], kept))
-    return masks, tf.cast(class_index, tf.int32)
-
-
-def _shuffled_records(
-    files: Sequence[str],
-    settings: config.TrainConfig,
-    seed: int,
-    first_image: int,
+def _shown_instances(
+    example: dict[str, tf.Tensor],
     lookup: tf.lookup.StaticHashTable,
-) -> tf.data.Dataset:
-    """Serialized examples, epoch after epoch, from the given image on."""
+    settings: config.TrainConfig,
+    crop: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The instances that are trained on and seen in the crop.
 
-    def has_instances(serialized: tf.Tensor) -> tf.Tensor:
-        example = features.parse_example(serialized)
-        return tf.reduce_any(_is_kept(example, lookup))
+    Args:
+        crop: height, rows and columns as `mask_crop` takes them.
 
-    is_wanted = None if settings.keep_empty_images else has_instances
-
-    def epoch_records(epoch: tf.Tensor) -> tf.data.Dataset:
-        epoch_seed = tf.stack([tf.constant(seed, tf.int64), epoch])
-        names = tf.random.experimental.stateless_shuffle(list(files), epoch_seed)
-        records = _read(tf.data.Dataset.from_tensor_slices(names), is_wanted)
-
-        def shuffle_block(block: tf.Tensor, block_records: tf.Tensor) -> tf.Tensor:
-            block_seed = tf.random.fold_in(epoch_seed, block)
-            return tf.random.experimental.stateless_shuffle(block_records, block_seed)
-
-        # Dataset.shuffle takes no seed that changes from epoch to epoch by itself,
-        # which a resumed run needs to find its place again.
-        blocks = records.batch(settings.shuffle_images).enumerate()
-        return blocks.map(shuffle_block).prefetch(1).unbatch()
-
-    stored = _read(tf.data.Dataset.from_tensor_slices(list(files)), is_wanted)
-    # Counting takes a pass over the files: only a resumed run needs all of it.
-    count = _count(stored if first_image else stored.take(1))
-    first_epoch, passed = divmod(first_image, count)
-    epochs = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max)
-    return epochs.flat_map(epoch_records).skip(passed)
-
-
-def _read(
-    names: tf.data.Dataset, is_wanted: Callable[[tf.Tensor], tf.Tensor] | None
-) -> tf.data.Dataset:
-    records = names.interleave(
-        lambda name: tf.data.TFRecordDataset(name, compression_type="GZIP"),
-        cycle_length=_READERS,
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
-    return records.filter(is_wanted) if is_wanted else records
-
-
-def _count(records: tf.data.Dataset) -> int:
-    count = int(records.reduce(np.int64(0), lambda total, _: total + 1))
-    if not count:
-        raise errors.PipelineError(
-            "the training split holds no image to train on. Add annotated images, or "
-            "set train.keep_empty_images to true."
-        )
-    return count
-
-
-def _is_kept(
-    example: dict[str, tf.Tensor], lookup: tf.lookup.StaticHashTable
-) -> tf.Tensor:
-    """bool [N]: neither a crowd nor of a class outside the table."""
-    known = lookup.lookup(example[features.CATEGORY_ID]) >= 0
-    return known & (example[features.IS_CROWD] == 0)
+    Returns:
+        int64 [R] run lengths, int64 [N] number of runs, int32 [N] class indices.
+    """
+    class_index = epochs.trained_classes(example, lookup)
+    num_runs = example[features.NUM_RUNS]
+    is_seen = mask_crop.is_visible(example[features.RUN_LENGTHS], num_runs, *crop)
+    kept = tf.where((class_index >= 0) & is_seen)[: settings.max_instances, 0]
+    owner = tf.repeat(tf.range(tf.size(num_runs)), num_runs)  # [R]
+    is_kept = tf.scatter_nd(kept[:, None], tf.ones_like(kept), [tf.size(num_runs)]) > 0
+    runs = tf.boolean_mask(example[features.RUN_LENGTHS], tf.gather(is_kept, owner))
+    return runs, tf.gather(num_runs, kept), tf.gather(class_index, kept)
 
 
 def _padded_batches(

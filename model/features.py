@@ -4,6 +4,8 @@ Keys follow the TensorFlow object-detection convention; masks are COCO column-ma
 run lengths, which `mask_rle` turns dense inside a graph.
 """
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 IMAGE_ENCODED = "image/encoded"  # bytes: JPEG or PNG, 8-bit, gray or RGB
@@ -64,16 +66,25 @@ def _dtype(key: str) -> tf.DType:
     return tf.float32 if key in _FLOAT_KEYS else tf.int64
 
 
-def parse_example(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+def parse_example(
+    serialized: tf.Tensor,
+    keys: Sequence[str] = (*IMAGE_KEYS, *OBJECT_KEYS, RUN_LENGTHS),
+) -> dict[str, tf.Tensor]:
     """Parses one serialized tf.Example.
 
     Args:
         serialized: string [].
+        keys: which to read; the fewer, the faster.
 
     Returns:
         Image keys as scalars, object keys as [N], `RUN_LENGTHS` as int64 [runs].
     """
-    spec = {key: tf.io.FixedLenFeature([], _dtype(key)) for key in IMAGE_KEYS}
-    for key in (*OBJECT_KEYS, RUN_LENGTHS):
-        spec[key] = tf.io.FixedLenSequenceFeature([], _dtype(key), allow_missing=True)
+    spec = {}
+    for key in keys:
+        if key in IMAGE_KEYS:
+            spec[key] = tf.io.FixedLenFeature([], _dtype(key))
+        else:
+            spec[key] = tf.io.FixedLenSequenceFeature(
+                [], _dtype(key), allow_missing=True
+            )
     return tf.io.parse_single_example(serialized, spec)

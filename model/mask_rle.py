@@ -1,13 +1,12 @@
 """Masks as COCO run lengths: column by column, the first run counts zeros.
 
-The NumPy side reads every form of a COCO segmentation; the TensorFlow side turns the
-runs of an image dense inside a graph.
+Every form of a COCO segmentation is read into them; `mask_crop` turns them dense
+inside a graph.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 from pycocotools import mask as coco_mask
 
 # Polygons are rasterised by walking their outlines, which takes memory of their length.
@@ -97,60 +96,6 @@ def box_xywh_px(run_lengths: np.ndarray, height: int) -> tuple[int, int, int, in
         return left, 0, right - left + 1, height
     top, bottom = int((first % height).min()), int((last % height).max())
     return left, top, right - left + 1, bottom - top + 1
-
-
-def masks_from_runs(
-    run_lengths: tf.Tensor,
-    num_runs: tf.Tensor,
-    height: int | tf.Tensor,
-    width: int | tf.Tensor,
-) -> tf.Tensor:
-    """Makes all masks of one image dense, in a graph and without a loop.
-
-    A pixel is the parity of the runs begun before it within its object: runs are
-    scattered as marks, then summed up. (`tf.repeat` would take memory of the number
-    of runs times the longest run.)
-
-    Args:
-        run_lengths: int64 [R], the runs of all objects, each summing to H * W.
-        num_runs: int64 [N], how many of them are each object's.
-        height, width: H and W, px.
-
-    Returns:
-        uint8 [N, H, W] in {0, 1}.
-    """
-    height, width = tf.cast(height, tf.int64), tf.cast(width, tf.int64)
-    num_runs = tf.cast(num_runs, tf.int64)
-    num_objects, num_pixels = tf.size(num_runs, tf.int64), height * width
-    begins = _begins_of_inner_runs(tf.cast(run_lengths, tf.int64), num_runs, num_pixels)
-    marks = tf.scatter_nd(
-        begins[:, None],
-        tf.ones_like(begins, tf.uint8),  # counted modulo 256, which keeps the parity
-        [num_objects * num_pixels],
-    )
-    begun = tf.cumsum(tf.reshape(marks, [num_objects, num_pixels]), axis=1)
-    pixels = tf.bitwise.bitwise_and(begun, tf.constant(1, tf.uint8))
-    columns = tf.reshape(pixels, [num_objects, width, height])  # [N, W, H]
-    return tf.transpose(columns, [0, 2, 1])  # [N, H, W]
-
-
-def _begins_of_inner_runs(
-    run_lengths: tf.Tensor, num_runs: tf.Tensor, num_pixels: tf.Tensor
-) -> tf.Tensor:
-    """Where runs begin, but for each object's first; int64 [<= R].
-
-    Counted in px from the first pixel of the first object.
-    """
-    begins = tf.cumsum(run_lengths, exclusive=True)  # [R]
-    first_run = tf.cumsum(num_runs, exclusive=True)  # [N]
-    run_index = tf.range(tf.size(run_lengths, tf.int64))  # [R]
-    owner = tf.searchsorted(  # [R], counted from 1
-        first_run, run_index, side="right", out_type=tf.int64
-    )
-    opens_object = tf.equal(run_index, tf.gather(first_run, owner - 1))  # [R]
-    # A last run of 0 would begin in the next object.
-    is_inside = begins < owner * num_pixels
-    return tf.boolean_mask(begins, tf.logical_and(~opens_object, is_inside))
 
 
 def _runs_from_polygons(

@@ -54,6 +54,7 @@ def _train_and_export(fn_args: fn_args_utils.FnArgs) -> None:
         transform.mean.numpy(),
         transform.std.numpy(),
         recipe.seed,
+        share=cluster.share(recipe.batch_size),
     )
     run_dir = pathlib.Path(fn_args.model_run_dir)
     trainer.train(network, batches_from, recipe, run_dir, strategy, unfinished)

@@ -98,6 +98,22 @@ class LossConfig(Section):
     importance_ratio: Fraction = 0.75
 
 
+class ColourJitterConfig(Section):
+    """How far colours are changed; a change of 0 is never made.
+
+    Attributes:
+        brightness, contrast, saturation: the factor is drawn from 1 - x to 1 + x.
+        hue: the shift is drawn from -x to x, where 1 is once round the colour circle.
+        probability: of each of the four, by itself.
+    """
+
+    brightness: Fraction = 0.0
+    contrast: Fraction = 0.0
+    saturation: Fraction = 0.0
+    hue: Annotated[float, pydantic.Field(ge=0.0, le=0.5)] = 0.0
+    probability: Fraction = 0.5
+
+
 class AugmentConfig(Section):
     """Large-scale jitter, flip and a fixed square crop of `crop_size` pixels."""
 
@@ -105,6 +121,7 @@ class AugmentConfig(Section):
     min_scale: PositiveFloat = 0.1
     max_scale: PositiveFloat = 2.0
     flip_probability: Fraction = 0.5
+    colour_jitter: ColourJitterConfig = ColourJitterConfig()
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> "AugmentConfig":
@@ -126,6 +143,9 @@ class TrainConfig(Section):
         schedule: `step` multiplies the rate by 0.1 at `milestones` (fractions of
             `steps`); `cosine` falls to 0.
         max_instances: instances per image kept for training, the rest is dropped.
+        repeat_threshold: an image with a class that is in a smaller fraction of the
+            images than this is seen more often; 0 shows every image once an epoch.
+        shuffle_images: images that are shuffled at a time and kept in memory, encoded.
         init_from: a file that `m2f weights convert` wrote, to start from; None starts
             from random weights.
     """
@@ -135,6 +155,7 @@ class TrainConfig(Section):
     micro_batches: PositiveInt = 1
     max_instances: PositiveInt = 100
     keep_empty_images: bool = True
+    repeat_threshold: Fraction = 0.0
     augment: AugmentConfig = AugmentConfig()
     loss: LossConfig = LossConfig()
     learning_rate: PositiveFloat = 1e-4

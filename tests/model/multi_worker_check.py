@@ -20,6 +20,7 @@ from model import cluster, mask2former, trainer
 from pipeline import config, errors
 
 _STEPS = 2
+_BATCH = 4
 
 
 def main() -> int:
@@ -57,7 +58,7 @@ def _work(folder: pathlib.Path, index: int) -> None:
 def _train(folder: pathlib.Path, distribution: str) -> dict[str, np.ndarray]:
     settings = config.TrainConfig(
         steps=_STEPS,
-        batch_size=4,
+        batch_size=_BATCH,
         micro_batches=2,
         checkpoint_steps=1,
         loss={"num_points": 32},
@@ -84,7 +85,13 @@ def _disagree(strategy: tf.distribute.Strategy) -> None:
 
 
 def _batches_from(start: int) -> tf.data.Dataset:
-    return tf.data.Dataset.from_tensors(mirrored_check._batch()).repeat()
+    """Batches as `dataset.train_dataset` gives them: of others' images nothing."""
+    batch = mirrored_check._batch()
+    others = np.ones(_BATCH, bool)
+    others[cluster.share(_BATCH)] = False
+    for key in ("images", "masks"):
+        batch[key] = tf.constant(np.where(others[:, *[None] * 3], 0, batch[key]))
+    return tf.data.Dataset.from_tensors(batch).repeat()
 
 
 def _free_port() -> int:

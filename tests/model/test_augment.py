@@ -1,12 +1,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from model import augment
 from pipeline import config
-
-_MEAN = np.zeros(3, np.float32)
-_STD = np.ones(3, np.float32)
 
 
 def _geometry(size, scaled, origin=(0, 0), is_flipped=False):
@@ -35,53 +33,65 @@ def _drawn(count, size, **settings):
     ("scaled", "origin", "is_flipped"),
     [
         ((20, 30), (0, 0), False),
+        ((20, 30), (0, 0), True),
         ((80, 120), (13, 57), True),
         ((50, 75), (18, 43), False),
+        ((400, 600), (7, 568), True),
     ],
 )
 def test_images_are_resized_like_tensorflow_does_then_cut(scaled, origin, is_flipped):
     image = _image(40, 60)
     found = augment.crop_image(
-        image, _geometry((40, 60), scaled, origin, is_flipped), 32, _MEAN, _STD
+        image, _geometry((40, 60), scaled, origin, is_flipped), 32
     )
     source = image[:, ::-1] if is_flipped else image
     whole = tf.round(tf.image.resize(source, scaled, antialias=True))
     expected = whole[origin[0] : origin[0] + 32, origin[1] : origin[1] + 32]
-    height, width = expected.shape[:2]
-    np.testing.assert_allclose(found[:height, :width], expected, atol=1.0)
-    assert float(tf.reduce_mean(tf.abs(found[:height, :width] - expected))) < 0.01
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, atol=1.0)
+    assert float(tf.reduce_mean(tf.abs(found - expected))) < 0.01
+
+
+def test_a_shrunk_image_is_the_one_pillow_makes():
+    image = _image(40, 60)
+    found = augment.crop_image(image, _geometry((40, 60), (20, 30)), 32)
+    resized = Image.fromarray(image.numpy()).resize((30, 20), Image.Resampling.BILINEAR)
+    np.testing.assert_allclose(found, np.asarray(resized), atol=1.0)
 
 
 def test_padding_is_the_mean_on_the_right_and_below():
-    image = tf.fill([10, 20, 3], tf.constant(200, tf.uint8))
-    mean, std = np.full(3, 100, np.float32), np.full(3, 50, np.float32)
-    found = augment.crop_image(image, _geometry((10, 20), (16, 32)), 32, mean, std)
-    np.testing.assert_allclose(found[:16], 2.0, atol=1e-5)
-    assert float(tf.reduce_max(tf.abs(found[16:]))) == 0.0
-
-
-def test_masks_are_cut_where_the_image_is():
-    masks = tf.cast(_image(40, 60)[..., 0] > 127, tf.uint8)[tf.newaxis]
-    geometry = _geometry((40, 60), (80, 120), (13, 57), True)
-    found = augment.crop_masks(masks, geometry, 32)
-    nearest = np.repeat(np.repeat(masks[0].numpy()[:, ::-1], 2, 0), 2, 1)
-    np.testing.assert_array_equal(found[0], nearest[13:45, 57:89])
-
-
-def test_masks_are_zero_where_padded():
-    found = augment.crop_masks(
-        tf.ones([2, 10, 20], tf.uint8), _geometry((10, 20), (16, 32)), 32
+    pixels = tf.stack([tf.fill([16, 24], value) for value in (110.0, 200.0, 40.0)], -1)
+    mean, std = np.float32([100, 150, 50]), np.float32([10, 50, 20])
+    found = augment.pad_image(pixels, 32, mean, std)
+    assert found.shape == [32, 32, 3]
+    np.testing.assert_allclose(
+        found[:16, :24], np.tile([1.0, 1.0, -0.5], [16, 24, 1]), atol=1e-6
     )
-    assert found.numpy().sum() == 2 * 16 * 32
+    assert not found[16:].numpy().any() and not found[:, 24:].numpy().any()
+
+
+def test_masks_look_up_the_pixels_the_image_shows():
+    pattern = _image(40, 60)[..., 0].numpy()
+    geometry = _geometry((40, 60), (80, 120), (13, 57), True)
+    rows, columns = augment.looked_up(geometry, 32)
+    doubled = np.repeat(np.repeat(pattern[:, ::-1], 2, 0), 2, 1)
+    np.testing.assert_array_equal(
+        pattern[rows.numpy()][:, columns.numpy()], doubled[13:45, 57:89]
+    )
+
+
+def test_masks_look_nothing_up_where_the_image_ends():
+    rows, columns = augment.looked_up(_geometry((10, 20), (16, 32)), 32)
+    assert rows.shape == [16] and columns.shape == [32]
 
 
 def test_shrunk_masks_keep_their_share_of_the_pixels():
-    masks = np.zeros([1, 40, 60], np.uint8)
-    masks[0, 8:24, 12:36] = 1
-    found = augment.crop_masks(masks, _geometry((40, 60), (20, 30)), 32)
-    expected = np.zeros([32, 32])
+    mask = np.zeros([40, 60])
+    mask[8:24, 12:36] = 1
+    rows, columns = augment.looked_up(_geometry((40, 60), (20, 30)), 32)
+    expected = np.zeros([20, 30])
     expected[4:12, 6:18] = 1
-    np.testing.assert_array_equal(found[0], expected)
+    np.testing.assert_array_equal(mask[rows.numpy()][:, columns.numpy()], expected)
 
 
 def test_scales_fill_their_range_relative_to_the_crop():

@@ -30,6 +30,15 @@ def test_worker_0_is_the_chief_and_so_is_who_trains_alone(index, chief):
     assert cluster.is_chief() is chief
 
 
+def test_the_batch_is_shared_out_worker_by_worker():
+    assert cluster.share(6) == range(6)
+    shares = []
+    for index in range(3):
+        cluster.configure([*HOSTS, "other:1"], index)
+        shares.append(cluster.share(6))
+    assert shares == [range(2), range(2, 4), range(4, 6)]
+
+
 def test_a_worker_gets_the_chiefs_call_and_leaves_after_it(tmp_path):
     cluster.configure(HOSTS, 0)
     folder = tmp_path / "Trainer"

@@ -1,3 +1,5 @@
+import collections
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -47,9 +49,9 @@ def ten_images(serialize_example, write_records, tmp_path):
     ]
 
 
-def _batches(files, settings, seed=0, start_step=0):
+def _batches(files, settings, seed=0, start_step=0, share=None):
     return dataset.train_dataset(
-        files, _CLASSES, settings, _MEAN, _STD, seed, start_step
+        files, _CLASSES, settings, _MEAN, _STD, seed, start_step, share
     )
 
 
@@ -146,15 +148,61 @@ def test_the_seed_alone_decides_what_comes(ten_images):
     assert not np.array_equal(first, other)
 
 
-@pytest.mark.parametrize("start", [1, 5, 8])
-def test_a_resumed_run_gets_the_batches_it_would_have_had(ten_images, start):
-    jitter = {"crop_size": 32, "min_scale": 0.5, "max_scale": 2.0}
-    settings = _settings(augment=jitter, shuffle_images=4)
+@pytest.mark.parametrize(
+    ("start", "changes"),
+    [
+        (1, {}),
+        (5, {}),
+        (8, {"keep_empty_images": False}),
+        (3, {"repeat_threshold": 1.0}),
+        (17, {"repeat_threshold": 1.0, "keep_empty_images": False}),
+    ],
+)
+def test_a_resumed_run_gets_the_batches_it_would_have_had(ten_images, start, changes):
+    colours = {"brightness": 0.5, "hue": 0.2}
+    jitter = {**_PLAIN, "min_scale": 0.5, "max_scale": 2.0, "colour_jitter": colours}
+    settings = _settings(augment=jitter, shuffle_images=4, **changes)
     expected = list(_batches(ten_images, settings).take(start + 3))[start:]
     found = list(_batches(ten_images, settings, start_step=start).take(3))
     for batch, twin in zip(found, expected, strict=True):
         for key in batch:
             np.testing.assert_array_equal(batch[key], twin[key])
+
+
+def test_rare_classes_are_repeated_as_often_as_their_factor(ten_images):
+    # Class 3 is in 6 of 10 images, class 7 in 3: factors 1.29 and 1.83 at t = 1.
+    settings = _settings(repeat_threshold=1.0)
+    seen = collections.Counter()
+    for batch in _batches(ten_images, settings).take(400):
+        seen.update(_numbers(batch))
+    once = np.mean([seen[number] for number in (0, 3, 6, 9)])
+    for rest, factor in ((1, (10 / 6) ** 0.5), (2, (10 / 3) ** 0.5)):
+        often = np.mean([seen[number] for number in range(10) if number % 3 == rest])
+        assert often / once == pytest.approx(factor, rel=0.05)
+
+
+def test_copies_of_an_image_are_augmented_each_on_its_own(ten_images):
+    jitter = {**_PLAIN, "min_scale": 0.5, "max_scale": 2.0}
+    settings = _settings(augment=jitter, repeat_threshold=1.0, batch_size=1)
+    counts = collections.Counter()
+    for batch in _batches(ten_images, settings).take(13):
+        if int(batch["images"][0, 0, 0, 0]) == 2:
+            counts[int(tf.reduce_sum(tf.cast(batch["masks"], tf.int32)))] += 1
+    assert sum(counts.values()) == 2 and len(counts) == 2
+
+
+def test_a_share_of_the_batch_is_what_the_whole_batch_has_there(ten_images):
+    jitter = {**_PLAIN, "min_scale": 0.5, "max_scale": 2.0}
+    settings = _settings(augment=jitter, batch_size=4)
+    whole = _batches(ten_images, settings).take(4)
+    parts = _batches(ten_images, settings, share=range(2, 4)).take(4)
+    for batch, part in zip(whole, parts, strict=True):
+        for key in ("class_index", "num_instances"):
+            np.testing.assert_array_equal(part[key], batch[key])
+        for key in ("images", "masks"):
+            np.testing.assert_array_equal(part[key][2:], batch[key][2:])
+            assert not part[key][:2].numpy().any()
+        assert batch["images"][:2].numpy().any()
 
 
 def test_empty_images_can_be_left_out(ten_images):

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -131,64 +130,3 @@ def test_what_is_no_mask_of_the_image_is_refused(segmentation, message):
 def test_to_coco_rle_refuses_runs_of_another_size():
     with pytest.raises(mask_rle.MaskError, match="sum to 6"):
         mask_rle.to_coco_rle(np.array([2, 4]), 5, 4)
-
-
-def flattened(masks):
-    runs = [mask_rle.runs_from_mask(mask) for mask in masks]
-    run_lengths = np.concatenate([np.zeros(0, np.int64), *runs])
-    return run_lengths, np.array([run.size for run in runs], np.int64)
-
-
-def random_masks(seed, number, height, width):
-    rng = np.random.default_rng(seed)
-    masks = (rng.random([number, height, width]) < 0.4).astype(np.uint8)
-    if number > 2:
-        masks[0], masks[1] = 0, 1  # a single run of zeros; none of zeros
-    return masks
-
-
-@pytest.mark.parametrize("number", [0, 1, 6])
-def test_runs_become_the_masks_they_came_from(number):
-    masks = random_masks(number, number, 7, 5)
-    dense = mask_rle.masks_from_runs(*flattened(masks), 7, 5)
-    assert dense.dtype == tf.uint8
-    np.testing.assert_array_equal(dense, masks)
-
-
-def test_more_runs_than_a_byte_counts_keep_their_parity():
-    board = (np.indices([40, 30]).sum(axis=0) % 2).astype(np.uint8)
-    assert mask_rle.runs_from_mask(board).size > 1000
-    dense = mask_rle.masks_from_runs(*flattened([board]), 40, 30)
-    np.testing.assert_array_equal(dense[0], board)
-
-
-def test_runs_of_zero_do_not_spill_into_the_next_object():
-    runs = [1, 2, 0, 1, 0, 4, 0]  # 2 x 2: object 0 = 0 1 1 1, object 1 = 1 1 1 1
-    dense = mask_rle.masks_from_runs(np.array(runs), np.array([4, 3]), 2, 2)
-    assert dense.numpy().tolist() == [[[0, 1], [1, 1]], [[1, 1], [1, 1]]]
-
-
-def test_masks_become_dense_inside_dataset_map():
-    sizes = [(0, 4, 6), (3, 7, 5), (1, 2, 9)]
-    images = [random_masks(i, *size) for i, size in enumerate(sizes)]
-
-    def rows():
-        for masks in images:
-            yield (*flattened(masks), *masks.shape[1:])
-
-    spec = tf.TensorSpec([None], tf.int64)
-    scalar = tf.TensorSpec([], tf.int64)
-    dataset = tf.data.Dataset.from_generator(
-        rows, output_signature=(spec, spec, scalar, scalar)
-    ).map(mask_rle.masks_from_runs)
-    for dense, masks in zip(dataset, images, strict=True):
-        np.testing.assert_array_equal(dense, masks)
-
-
-def test_memory_follows_the_pixels_not_runs_times_longest_run():
-    # As [runs, longest run], what tf.repeat builds, this would take 200 GB.
-    height = width = 1000
-    board = np.zeros([height, width], np.uint8)
-    board[:, :400] = np.indices([height, 400]).sum(axis=0) % 2
-    dense = mask_rle.masks_from_runs(*flattened([board]), height, width)
-    np.testing.assert_array_equal(dense[0], board)
