@@ -13,7 +13,7 @@ from tfx.dsl.compiler import constants
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.atomic_pusher import staging
-from pipeline import ir
+from pipeline import attempts, ir
 
 _Execution = metadata_store_pb2.Execution
 _DONE = (_Execution.COMPLETE, _Execution.CACHED)
@@ -43,6 +43,11 @@ class NodeRun:
             node_id=node_id,
             folder=ir.artifact_root(compiled) / node_id,
         )
+
+    @property
+    def marks(self) -> attempts.Marks:
+        """What its attempts leave for each other."""
+        return attempts.Marks(self.folder, self.run_id)
 
 
 def find(store: metadata_store.MetadataStore, node_run: NodeRun) -> list[_Execution]:
@@ -107,6 +112,49 @@ def mend(store: metadata_store.MetadataStore, node_run: NodeRun) -> list[int]:
             store.put_executions([execution])
             mended.append(execution.id)
     return mended
+
+
+def mend_abandoned(
+    store: metadata_store.MetadataStore,
+    compiled: pipeline_pb2.Pipeline,
+    pace: attempts.Pace | None = None,
+) -> list[int]:
+    """Mends earlier runs of a pipeline that were stopped and never started again.
+
+    A pod that is told to stop has no time of its own: KFP's launcher ends at once, and
+    the container with it.
+
+    Returns:
+        Ids of the executions that counted as running while nobody worked on them.
+    """
+    found = _open_node_runs(store, compiled)
+    ends = attempts.abandoned([each.marks for each in found], pace)
+    mended = []
+    for node_run, is_abandoned in zip(found, ends, strict=True):
+        if is_abandoned:
+            mended += mend(store, node_run)
+            node_run.marks.remove_all()
+    return mended
+
+
+def _open_node_runs(
+    store: metadata_store.MetadataStore, compiled: pipeline_pb2.Pipeline
+) -> list[NodeRun]:
+    name = compiled.pipeline_info.id
+    pipeline = store.get_context_by_type_and_name(
+        constants.PIPELINE_CONTEXT_TYPE_NAME, name
+    )
+    if pipeline is None:
+        return []
+    found = {}
+    for execution in store.get_executions_by_context(pipeline.id):
+        if execution.last_known_state in _OPEN:
+            contexts = store.get_contexts_by_execution(execution.id)
+            names = {context.type: context.name for context in contexts}
+            node_id = names[constants.NODE_CONTEXT_TYPE_NAME].removeprefix(f"{name}.")
+            run_id = names[constants.PIPELINE_RUN_CONTEXT_TYPE_NAME]
+            found[node_id, run_id] = NodeRun.of(compiled, node_id, run_id)
+    return list(found.values())
 
 
 def reopen(store: metadata_store.MetadataStore, node_run: NodeRun) -> None:

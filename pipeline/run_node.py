@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 
 from pipeline import (
+    attempts,
     console,
     errors,
     executions,
@@ -93,13 +94,24 @@ def _supervise(options: argparse.Namespace) -> int:
     with console.quiet(log):
         metadata_url.connect(address, password)
     print(f"{options.node_id}: log {log}", flush=True)
-    ending = supervisor.Supervisor().run(_work_command(options, log))
+    node_run = executions.NodeRun.of(compiled, options.node_id, options.run_id)
+    attempt = attempts.Attempt(node_run.marks)
+    attempt.start()
+    ending = supervisor.Supervisor().run(_work_command(options, log), attempt.may_go_on)
+    if not attempt.may_go_on():  # what is there now is the other attempt's
+        print(
+            f"error: {options.node_id}: another attempt has taken over, or the volume "
+            "could not be reached for a minute; this one has stopped.",
+            file=sys.stderr,
+        )
+        return 1
     if not ending.was_cut_off:
+        attempt.end()
         return ending.code
     print(f"error: {options.node_id}: {_cut_off(ending, log)}", file=sys.stderr)
-    node_run = executions.NodeRun.of(compiled, options.node_id, options.run_id)
     with console.quiet(log):
         mended = executions.mend(metadata_url.connect(address, password), node_run)
+    attempt.end()
     for execution_id in mended:
         print(
             f"execution {execution_id} is recorded as failed and what it had written "

@@ -6,6 +6,7 @@ which start at the same time, do not race for it.
 
 import dataclasses
 import json
+import logging
 import shlex
 
 from ml_metadata import metadata_store
@@ -19,6 +20,7 @@ from pipeline import (
     compiled_graph,
     config,
     errors,
+    executions,
     ir,
     metadata_handle,
     metadata_url,
@@ -71,6 +73,7 @@ def prepare(request: Request) -> str:
     reference = ir.write(compiled, here.root)
     connection = metadata_url.connection_config(address, password)
     _register(compiled, request, connection)
+    _mend_earlier_runs(compiled, connection)
     return reference
 
 
@@ -120,6 +123,19 @@ def _register(
                     handle, output.artifact_spec.type
                 )
         _name_run(handle.store, request)
+
+
+def _mend_earlier_runs(
+    compiled: pipeline_pb2.Pipeline, connection: metadata_store_pb2.ConnectionConfig
+) -> None:
+    """Mends; what cannot be mended must not keep this run from starting."""
+    try:
+        with metadata_handle.Handle(connection) as handle:
+            mended = executions.mend_abandoned(handle.store, compiled)
+    except OSError:
+        logging.exception("earlier runs could not be cleared up")
+    else:
+        logging.info("recorded as failed: executions %s of earlier runs", mended)
 
 
 def _name_run(store: metadata_store.MetadataStore, request: Request) -> None:

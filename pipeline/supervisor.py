@@ -13,9 +13,10 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 _STDIN = 0
+_SECONDS_BETWEEN_LOOKS = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +44,13 @@ class Supervisor:
         self._child: subprocess.Popen[bytes] | None = None
         self._stopped_by: signal.Signals | None = None
 
-    def run(self, command: Sequence[str]) -> Ending:
-        """Runs a command to its end, or until SIGTERM or SIGINT; then it is killed."""
+    def run(
+        self, command: Sequence[str], may_go_on: Callable[[], bool] = lambda: True
+    ) -> Ending:
+        """Runs a command to its end, or kills it when it has to stop.
+
+        It has to at SIGTERM, at SIGINT, and when `may_go_on` is no longer true.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         self._child = subprocess.Popen(
@@ -52,9 +58,19 @@ class Supervisor:
         )
         if self._stopped_by:  # while the process was being made
             self._kill()
+        ended = threading.Event()
+        threading.Thread(
+            target=self._watch, args=(may_go_on, ended), daemon=True
+        ).start()
         code = self._child.wait()
+        ended.set()
         self._kill()  # workers it may have left
         return Ending(code, self._stopped_by)
+
+    def _watch(self, may_go_on: Callable[[], bool], ended: threading.Event) -> None:
+        while not ended.wait(_SECONDS_BETWEEN_LOOKS):
+            if not may_go_on():
+                self._kill()
 
     def _stop(self, number: int, frame: object) -> None:
         self._stopped_by = signal.Signals(number)

@@ -1,9 +1,10 @@
 import pytest
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
+from tfx.proto.orchestration import pipeline_pb2
 
 from components.atomic_pusher import staging
-from pipeline import executions
+from pipeline import attempts, executions
 
 Execution = pb.Execution
 
@@ -115,3 +116,44 @@ def test_the_last_failed_attempt_is_the_one_taken_up_again(store, pusher):
 def test_a_run_that_has_not_begun_has_nothing_to_mend(store, pusher):
     assert executions.mend(store, pusher) == []
     assert executions.finished(store, pusher) is None
+
+
+@pytest.fixture
+def compiled(tmp_path):
+    found = pipeline_pb2.Pipeline()
+    found.pipeline_info.id = "demo"
+    place = found.runtime_spec.pipeline_root.field_value
+    place.string_value = str(tmp_path / "root")
+    return found
+
+
+def test_a_run_that_was_stopped_for_good_is_mended_by_a_later_one(
+    store, pusher, compiled
+):
+    killed = record(store, pusher, Execution.RUNNING)
+    done = record(store, pusher, Execution.COMPLETE, node_id="Trainer")
+    folders = written(pusher, killed)
+    assert executions.mend_abandoned(store, compiled) == [killed]
+    assert states(store) == {killed: Execution.FAILED, done: Execution.COMPLETE}
+    assert not any(folder.exists() for folder in folders)
+    assert executions.mend_abandoned(store, compiled) == []
+
+
+def test_a_run_that_is_at_work_is_not_mended_by_another(store, pusher, compiled):
+    running = record(store, pusher, Execution.RUNNING)
+    folders = written(pusher, running)
+    pace = attempts.Pace(beat=0.02, cut_off=10.0, stop=0.3)
+    attempt = attempts.Attempt(pusher.marks, pace)
+    attempt.start()
+    assert executions.mend_abandoned(store, compiled, pace) == []
+    assert states(store) == {running: Execution.RUNNING}
+    assert all(folder.exists() for folder in folders)
+    attempt.end()
+    assert executions.mend_abandoned(store, compiled, pace) == [running]
+
+
+def test_runs_of_other_pipelines_are_left_alone(store, pusher, compiled):
+    running = record(store, pusher, Execution.RUNNING)
+    compiled.pipeline_info.id = "another"
+    assert executions.mend_abandoned(store, compiled) == []
+    assert states(store) == {running: Execution.RUNNING}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,15 @@ import time
 import pytest
 from ml_metadata.proto import metadata_store_pb2
 
-from pipeline import compiled_graph, config_file, ir, metadata_url, run_node, store
+from pipeline import (
+    attempts,
+    compiled_graph,
+    config_file,
+    ir,
+    metadata_url,
+    run_node,
+    store,
+)
 
 
 def call(*arguments, **environment):
@@ -73,9 +82,11 @@ def blocked_schema(volume, reference):
     schema.write_bytes(content)
 
 
-def test_told_to_stop_while_it_hangs_in_compiled_code_a_node_leaves_nothing(
-    volume, url, reference, blocked_schema
-):
+@pytest.fixture
+def hanging(volume, url, reference, blocked_schema):
+    """A node that hangs in compiled code, and the output it has begun to write."""
+    output = volume / "artifacts" / "demo" / "ImportSchemaGen" / "schema" / "1"
+    shutil.rmtree(output, ignore_errors=True)  # of an earlier attempt
     options = ("--node-id", "ImportSchemaGen", "--run-id", "1234")
     running = subprocess.Popen(
         [sys.executable, "-m", "pipeline.run_node", "node", *options]
@@ -85,11 +96,34 @@ def test_told_to_stop_while_it_hangs_in_compiled_code_a_node_leaves_nothing(
         text=True,
         env={**os.environ, "M2F_METADATA_URL": url},
     )
-    output = volume / "artifacts" / "demo" / "ImportSchemaGen" / "schema" / "1"
     deadline = time.monotonic() + 120
     while not output.is_dir() and time.monotonic() < deadline:
         time.sleep(0.05)
     (output / "half").write_text("")
+    yield running, output
+    running.kill()
+    running.wait()
+
+
+def test_an_attempt_that_another_one_replaced_stops_and_touches_nothing(
+    volume, url, hanging
+):
+    running, output = hanging
+    folder = volume / "artifacts" / "demo" / "ImportSchemaGen"
+    attempts.Marks(folder, "1234").take_over("another")
+    _, stderr = running.communicate(timeout=60)
+    assert running.returncode == 1
+    assert "ImportSchemaGen: another attempt has taken over" in stderr
+    assert (output / "half").is_file()
+    database = metadata_url.connect(metadata_url.parse(url), "")
+    (execution,) = database.get_executions()
+    assert execution.last_known_state == metadata_store_pb2.Execution.RUNNING
+
+
+def test_told_to_stop_while_it_hangs_in_compiled_code_a_node_leaves_nothing(
+    url, hanging
+):
+    running, output = hanging
     running.send_signal(signal.SIGTERM)
     _, stderr = running.communicate(timeout=60)
     assert running.returncode == 128 + signal.SIGTERM

@@ -1,7 +1,9 @@
 import dataclasses
 import json
 
+import mlmd
 import pytest
+from ml_metadata.proto import metadata_store_pb2
 
 from pipeline import (
     config_file,
@@ -87,3 +89,15 @@ def test_another_graph_than_the_compiled_one_is_refused_and_the_same_one_is_writ
     assert database.get_context_type("execution_cache").id
     assert {"Model", "PushedModel"} <= {t.name for t in database.get_artifact_types()}
     assert store.Store(database).run("1234") == {}
+
+
+def test_what_a_stopped_run_left_running_is_recorded_as_failed(request_of_a_run):
+    with pytest.raises(errors.ConfigError) as caught:
+        run_preparation.prepare(request_of_a_run)
+    digest = str(caught.value).split("give another graph, ")[1][:64]
+    address, password = metadata_url.from_environment()
+    database = metadata_url.connect(address, password)
+    left = mlmd.record(database, "stopped", "Trainer", {}, {}, state="RUNNING")
+    run_preparation.prepare(changed(request_of_a_run, graph_digest=digest))
+    (execution,) = database.get_executions_by_id([left])
+    assert execution.last_known_state == metadata_store_pb2.Execution.FAILED

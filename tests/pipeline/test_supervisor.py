@@ -27,9 +27,9 @@ BUSY = (
 )
 
 
-def supervise(program, folder):
+def supervise(program, folder, supervising=SUPERVISE):
     return subprocess.Popen(
-        [sys.executable, "-c", SUPERVISE, program],
+        [sys.executable, "-c", supervising, program],
         cwd=folder,
         stdout=subprocess.PIPE,
         text=True,
@@ -76,6 +76,24 @@ def test_told_to_stop_it_ends_the_process_and_its_workers(tmp_path, number):
     watching.send_signal(number)
     output, _ = watching.communicate(timeout=60)
     assert output.split() == ["-9", str(int(number)), "True"]
+    wait_until(lambda: not any(is_alive(pid) for pid in started))
+
+
+def test_when_it_may_not_go_on_the_process_and_its_workers_end(tmp_path):
+    program = (
+        "import pathlib, sys\n"
+        "from pipeline import supervisor\n"
+        "def may_go_on():\n"
+        "    return not pathlib.Path('stop').exists()\n"
+        "command = [sys.executable, '-c', sys.argv[1]]\n"
+        "ending = supervisor.Supervisor().run(command, may_go_on)\n"
+        "print(ending.code, ending.stopped_by, ending.was_cut_off)\n"
+    )
+    watching = supervise(BUSY, tmp_path, program)
+    started = pids(tmp_path)
+    (tmp_path / "stop").touch()
+    output, _ = watching.communicate(timeout=60)
+    assert output.split() == ["-9", "None", "True"]
     wait_until(lambda: not any(is_alive(pid) for pid in started))
 
 
