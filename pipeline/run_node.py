@@ -96,6 +96,10 @@ def _supervise(options: argparse.Namespace) -> int:
     print(f"{options.node_id}: log {log}", flush=True)
     node_run = executions.NodeRun.of(compiled, options.node_id, options.run_id)
     attempt = attempts.Attempt(node_run.marks)
+    if node_run.marks.beats():
+        print(
+            f"{options.node_id}: waiting until another attempt has stopped", flush=True
+        )
     attempt.start()
     ending = supervisor.Supervisor().run(_work_command(options, log), attempt.may_go_on)
     if not attempt.may_go_on():  # what is there now is the other attempt's

@@ -6,6 +6,7 @@ import pytest
 
 VERSION = "1.31"
 LONG_RUNNING = ("Deployment", "StatefulSet")
+HOMES = {"minio", "mask2former-tfx"}  # images whose programs write there
 
 
 def containers(pod):
@@ -76,6 +77,19 @@ def test_what_runs_for_long_is_probed(objects, pods):
             for container in pod["spec"]["containers"]:
                 assert "readinessProbe" in container, name
                 assert "livenessProbe" in container, name
+
+
+def test_programs_that_write_to_their_home_have_one_that_can_be_written(objects, pods):
+    seen = set()
+    for name, pod in pods(objects).items():
+        for container in pod["spec"]["containers"]:
+            locked = container["securityContext"].get("readOnlyRootFilesystem")
+            if name.startswith(LONG_RUNNING) and locked and container["image"] in HOMES:
+                seen.add(container["image"])
+                environment = {e["name"]: e.get("value") for e in container["env"]}
+                places = {m["mountPath"] for m in container["volumeMounts"]}
+                assert environment.get("HOME") in places, name
+    assert seen == HOMES
 
 
 def test_services_and_policies_select_pods_and_name_their_ports(objects, pods):
