@@ -1,7 +1,6 @@
 """The graph: the one place that knows the nodes and how they hang together."""
 
 import dataclasses
-import json
 import pathlib
 from importlib import resources
 
@@ -23,7 +22,14 @@ from components.coco_example_gen import component as coco_example_gen
 from components.data_gate import component as data_gate
 from components.serving_validator import component as serving_validator
 from model import features, weights
-from pipeline import baseline, beam_arguments, code_digest, config, errors
+from pipeline import (
+    baseline,
+    beam_arguments,
+    code_digest,
+    config,
+    errors,
+    previous_statistics,
+)
 
 # After TFX, which puts a stand-in where this version looks for a part of tfx-bsl.
 import tensorflow_data_validation as tfdv  # isort: skip
@@ -50,17 +56,18 @@ class Locations:
 
 
 def create_pipeline(
-    settings: config.PipelineConfig, locations: Locations, with_baseline: bool = True
+    settings: config.PipelineConfig, locations: Locations, with_history: bool = True
 ) -> tfx_pipeline.Pipeline:
     """Builds the nodes in the order an image travels them.
 
     Args:
-        with_baseline: False leaves the resolver out, for a runner that has none.
+        with_history: False leaves out the resolvers, which look at earlier runs, for a
+            runner that has none.
     """
     return tfx_pipeline.Pipeline(
         pipeline_name=settings.name,
         pipeline_root=locations.artifact_root,
-        components=_nodes(settings, locations, with_baseline),
+        components=_nodes(settings, locations, with_history),
         enable_cache=settings.run.enable_cache,
         beam_pipeline_args=_beam_args(settings, locations),
     )
@@ -82,24 +89,22 @@ def _beam_args(settings: config.PipelineConfig, locations: Locations) -> list[st
 
 
 def _nodes(
-    settings: config.PipelineConfig, locations: Locations, with_baseline: bool
+    settings: config.PipelineConfig, locations: Locations, with_history: bool
 ) -> list[base_node.BaseNode]:
     example_gen = coco_example_gen.CocoExampleGen(
         input_base=locations.data_root,
-        layout=settings.data.layout,
-        eval_fraction=settings.data.eval_fraction,
-        split_seed=settings.data.split_seed,
+        settings=settings.data.ingest_settings(),
         code_digest=code_digest.of_module("components.coco_example_gen.executor"),
     )
     examples = example_gen.outputs["examples"]
     schema_gen = import_schema_gen.ImportSchemaGen(schema_file=locations.schema_file)
     schema = schema_gen.outputs["schema"]
-    checks = _data_checks(settings, example_gen, schema)
+    checks = _data_checks(settings, example_gen, schema, with_history)
     transform = _transform(settings, examples, schema)
     transform.add_upstream_node(checks[-1])
     trainer = _trainer(settings, examples, transform.outputs["transform_graph"])
     model = trainer.outputs["model"]
-    judges = _judges(settings, examples, model, with_baseline)
+    judges = _judges(settings, examples, model, with_history)
     pusher = _pusher(settings, locations, model, *judges[-2:])
     return [example_gen, schema_gen, *checks, transform, trainer, *judges, pusher]
 
@@ -108,8 +113,9 @@ def _data_checks(
     settings: config.PipelineConfig,
     example_gen: coco_example_gen.CocoExampleGen,
     schema: types.BaseChannel,
+    with_history: bool,
 ) -> list[base_node.BaseNode]:
-    """Statistics, anomalies, and the gate that reads them."""
+    """Statistics, anomalies, the statistics before, and the gate that reads them."""
     statistics_gen = stock.StatisticsGen(
         examples=example_gen.outputs["examples"],
         stats_options=tfdv.StatsOptions(
@@ -118,24 +124,35 @@ def _data_checks(
     )
     statistics = statistics_gen.outputs["statistics"]
     validator = stock.ExampleValidator(statistics=statistics, schema=schema)
+    before = [_statistics_before(statistics)] if with_history else []
+    found = before[0].outputs[previous_statistics.STATISTICS] if before else None
     gate = data_gate.DataGate(
         anomalies=validator.outputs["anomalies"],
         report=example_gen.outputs["report"],
         statistics=statistics,
-        limits=json.dumps(settings.data.max_problems, sort_keys=True),
+        previous_statistics=found,
+        settings=settings.data.gate.model_dump_json(),
+        num_queries=settings.model.decoder.num_queries,
         code_digest=code_digest.of_module("components.data_gate.executor"),
     )
-    return [statistics_gen, validator, gate]
+    return [statistics_gen, validator, *before, gate]
+
+
+def _statistics_before(statistics: types.BaseChannel) -> resolver.Resolver:
+    return resolver.Resolver(
+        strategy_class=previous_statistics.PreviousStatistics,
+        **previous_statistics.channels(statistics),
+    ).with_id("PreviousStatistics")
 
 
 def _judges(
     settings: config.PipelineConfig,
     examples: types.BaseChannel,
     model: types.BaseChannel,
-    with_baseline: bool,
+    with_history: bool,
 ) -> list[base_node.BaseNode]:
     """The baseline, the evaluator and the serving validator."""
-    baselines = [_baseline(model)] if with_baseline else []
+    baselines = [_baseline(model)] if with_history else []
     evaluator = coco_evaluator.CocoEvaluator(
         examples=examples,
         model=model,
@@ -205,7 +222,7 @@ def _trainer(
     # Only what training depends on: a new threshold must not train again.
     sections = {
         "name": True,
-        "data": set(config.DataConfig.model_fields) - {"max_problems"},
+        "data": set(config.DataConfig.model_fields) - {"gate"},
         "model": True,
         "train": True,
         "serve": {"max_detections"},

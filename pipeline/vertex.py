@@ -82,7 +82,7 @@ def _pipeline(settings: config.PipelineConfig) -> tfx_pipeline.Pipeline:
     run = settings.run.model_copy(update={"enable_cache": False})
     changes = {"name": kubeflow_names.pipeline_name(settings.name), "run": run}
     return graph.create_pipeline(
-        settings.model_copy(update=changes), locations, with_baseline=False
+        settings.model_copy(update=changes), locations, with_history=False
     )
 
 

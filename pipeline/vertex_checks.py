@@ -86,6 +86,13 @@ def _pipeline_problems(settings: config.PipelineConfig) -> Iterator[str]:
             f"candidate. Set it to {_NO_BASELINE} to bless by evaluate.min_mask_ap "
             "alone, or compile for KFP."
         )
+    for name in ("class_drift", "feature_drift"):
+        if getattr(settings.data.gate, name).severity == "error":
+            yield (
+                f"data.gate.{name}.severity error: there are no statistics of the data "
+                "before on Vertex AI, for the same reason, so nothing would ever be "
+                "stopped. Set it to off, or compile for KFP."
+            )
 
 
 def _folder_problems(settings: config.PipelineConfig) -> Iterator[str]:

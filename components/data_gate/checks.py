@@ -1,16 +1,15 @@
-"""What is checked: ingestion problems against limits, anomalies, and completeness."""
+"""What every check says, and those of problems, anomalies and completeness."""
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 
 from components.data_gate import sources
-from pipeline import errors
+from pipeline import gate_config
 
-# Kinds of problems that stop a run unless the configuration lets some pass; the
-# others were repaired or concern single instances and are only reported.
-DEFAULT_LIMITS = {"missing_image": 0, "broken_image": 0}
+_KEY = "data.gate"
 _MAX_EXAMPLES = 3
 
 
@@ -19,56 +18,91 @@ class Check:
     """One line of the verdict.
 
     Attributes:
-        count: how often the fault was found.
-        limit: how often it may be found; None for no limit.
+        key: of the configuration, where severity and limit are set.
+        severity: `error`, `warning` or `off`.
+        value: how often the fault was found, or how large it is.
+        limit: the largest value that passes.
         examples: what was found, a sentence each.
-        remedy: what to do when the check fails.
+        advice: what to do about the data.
+        is_count: the value counts things of which `examples` are the first.
     """
 
     name: str
-    count: int
-    limit: int | None
+    key: str
+    severity: str
+    value: float
+    limit: float
     examples: tuple[str, ...]
-    remedy: str
+    advice: str
+    is_count: bool = True
 
     @property
-    def passed(self) -> bool:
-        return self.limit is None or self.count <= self.limit
+    def num_hidden(self) -> int:
+        """How many were found beside the examples."""
+        return int(self.value) - len(self.examples) if self.is_count else 0
+
+    @property
+    def outcome(self) -> str:
+        """`passed`, or above the limit `failed`, `warned` or `recorded`."""
+        if self.value <= self.limit:
+            return "passed"
+        return {"error": "failed", "warning": "warned"}.get(self.severity, "recorded")
+
+    @property
+    def remedy(self) -> str:
+        """What to do, and the key that would let it pass."""
+        allowed = number(math.ceil(self.value * 1000) / 1000)
+        return f"{self.advice}, or let it pass with --set {self.key}.limit={allowed}"
+
+
+def make(
+    name: str,
+    key: str,
+    settings: gate_config.Check,
+    value: float,
+    examples: Sequence[str],
+    advice: str,
+    is_count: bool = True,
+) -> Check:
+    """A check with the severity and limit of `data.gate.<key>`."""
+    return Check(
+        name,
+        f"{_KEY}.{key}",
+        settings.severity,
+        value,
+        settings.limit,
+        tuple(examples[:_MAX_EXAMPLES]),
+        advice,
+        is_count,
+    )
+
+
+def number(value: float) -> str:
+    """Whole numbers in full, others to three decimals."""
+    return f"{value:.0f}" if value == int(value) else f"{value:.3f}"
 
 
 def problem_checks(
-    report: sources.IngestionReport, limits: Mapping[str, int]
+    report: sources.IngestionReport, settings: gate_config.GateConfig
 ) -> list[Check]:
-    """Compares every kind of ingestion problem with its limit.
-
-    Args:
-        limits: kind -> largest count that passes; takes the place of the default.
-
-    Raises:
-        ConfigError: a limit for a kind that does not exist.
-    """
-    unknown = sorted(set(limits) - set(report.counts))
-    if unknown:
-        raise errors.ConfigError(
-            f"data.max_problems.{unknown[0]}: no such kind of problem. Known are: "
-            f"{', '.join(sorted(report.counts))}."
-        )
-    in_force = {**DEFAULT_LIMITS, **limits}
+    """Compares every kind of ingestion problem with its limit."""
     return [
-        Check(
+        make(
             kind,
+            f"problems.{kind}",
+            settings.problems[kind],
             count,
-            in_force.get(kind),
-            tuple(report.examples.get(kind, ())[:_MAX_EXAMPLES]),
-            f"correct the data, or let it pass with --set "
-            f"data.max_problems.{kind}={count}",
+            report.examples.get(kind, ()),
+            "correct the data",
         )
         for kind, count in report.counts.items()
     ]
 
 
-def anomaly_checks(anomalies: Mapping[str, anomalies_pb2.Anomalies]) -> list[Check]:
-    """One check per split; a single anomaly fails it."""
+def anomaly_checks(
+    anomalies: Mapping[str, anomalies_pb2.Anomalies], settings: gate_config.Check
+) -> list[Check]:
+    """One check per split."""
     checks = []
     for split, found in anomalies.items():
         sentences = [
@@ -80,11 +114,12 @@ def anomaly_checks(anomalies: Mapping[str, anomalies_pb2.Anomalies]) -> list[Che
         if found.data_missing:
             sentences.append("data set: there are no examples")
         checks.append(
-            Check(
+            make(
                 f"anomalies in {split}",
+                "anomalies",
+                settings,
                 len(sentences),
-                0,
-                tuple(sentences),
+                sentences,
                 "correct the annotations that break schemas/coco_examples.pbtxt",
             )
         )
@@ -92,19 +127,22 @@ def anomaly_checks(anomalies: Mapping[str, anomalies_pb2.Anomalies]) -> list[Che
 
 
 def completeness_checks(
-    report: sources.IngestionReport, num_examples: Mapping[str, int]
+    report: sources.IngestionReport,
+    num_examples: Mapping[str, int],
+    settings: gate_config.Check,
 ) -> list[Check]:
     """Were the statistics computed of every image that was stored?"""
     checks = []
-    for split, num_images in report.images.items():
+    for split, content in report.splits.items():
         counted = num_examples.get(split, 0)
-        sentence = f"{num_images} images were stored, statistics cover {counted}"
-        missing = abs(num_images - counted)
+        missing = abs(content["images"] - counted)
+        sentence = f"{content['images']} images were stored, statistics cover {counted}"
         checks.append(
-            Check(
+            make(
                 f"images without statistics in {split}",
+                "images_without_statistics",
+                settings,
                 missing,
-                0,
                 (sentence,) if missing else (),
                 "run again; records were lost between ingestion and statistics",
             )

@@ -9,10 +9,11 @@ from components.data_gate import executor
 
 
 class DataGateSpec(types.ComponentSpec):
-    """Contract of DataGate; `limits` is a JSON object kind of problem -> count."""
+    """Contract of DataGate; `settings` is `gate_config.GateConfig` as JSON."""
 
     PARAMETERS = {
-        "limits": component_spec.ExecutionParameter(type=str),
+        "settings": component_spec.ExecutionParameter(type=str),
+        "num_queries": component_spec.ExecutionParameter(type=int),
         "code_digest": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
@@ -22,6 +23,9 @@ class DataGateSpec(types.ComponentSpec):
         "statistics": component_spec.ChannelParameter(
             type=standard_artifacts.ExampleStatistics
         ),
+        "previous_statistics": component_spec.ChannelParameter(
+            type=standard_artifacts.ExampleStatistics, optional=True
+        ),
         "report": component_spec.ChannelParameter(type=artifact_types.IngestionReport),
     }
     OUTPUTS = {
@@ -30,7 +34,7 @@ class DataGateSpec(types.ComponentSpec):
 
 
 class DataGate(base_component.BaseComponent):
-    """Reads anomalies and the ingestion report; raises when they are too bad."""
+    """Reads what was measured of the data; raises when it is not fit to train on."""
 
     SPEC_CLASS = DataGateSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
@@ -40,22 +44,27 @@ class DataGate(base_component.BaseComponent):
         anomalies: types.BaseChannel,
         report: types.BaseChannel,
         statistics: types.BaseChannel,
-        limits: str = "{}",
+        num_queries: int,
+        previous_statistics: types.BaseChannel | None = None,
+        settings: str = "{}",
         code_digest: str = "",
     ):
         """Builds the node.
 
         Args:
-            limits: JSON object, kind of ingestion problem -> largest count that
-                passes; kinds not named keep `checks.DEFAULT_LIMITS`.
+            num_queries: how many instances the model can answer with at most.
+            previous_statistics: of the data that drift is judged against.
+            settings: JSON of the `data.gate` section.
             code_digest: of the installed packages; part of the cache key.
         """
         super().__init__(
             spec=DataGateSpec(
                 anomalies=anomalies,
                 statistics=statistics,
+                previous_statistics=previous_statistics,
                 report=report,
-                limits=limits,
+                settings=settings,
+                num_queries=num_queries,
                 code_digest=code_digest,
                 verdict=types.Channel(type=artifact_types.DataVerdict),
             )

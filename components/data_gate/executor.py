@@ -1,14 +1,13 @@
 """Executor of DataGate."""
 
-import json
 import logging
 
 from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
-from components.data_gate import checks, decision, sources
-from pipeline import errors
+from components.data_gate import decision, gate, sources
+from pipeline import errors, gate_config
 
 VERDICT_FILE = "verdict.json"
 
@@ -18,29 +17,36 @@ class Executor(base_executor.BaseExecutor):
 
     def Do(self, input_dict, output_dict, exec_properties) -> None:
         anomalies = artifact_utils.get_single_instance(input_dict["anomalies"])
-        statistics = artifact_utils.get_single_instance(input_dict["statistics"])
         ingestion = artifact_utils.get_single_instance(input_dict["report"])
-        verdict_artifact = artifact_utils.get_single_instance(output_dict["verdict"])
-        report = sources.read_report(ingestion.uri)
-        verdict = decision.decide(
-            [
-                *checks.problem_checks(report, json.loads(exec_properties["limits"])),
-                *checks.anomaly_checks(
-                    sources.read_anomalies(anomalies.uri, _splits(anomalies))
-                ),
-                *checks.completeness_checks(
-                    report,
-                    sources.read_num_examples(statistics.uri, _splits(statistics)),
-                ),
-            ]
+        artifact = artifact_utils.get_single_instance(output_dict["verdict"])
+        verdict = gate.judge(
+            sources.read_report(ingestion.uri),
+            sources.read_anomalies(anomalies.uri, _splits(anomalies)),
+            _statistics(input_dict["statistics"]),
+            _statistics(input_dict.get("previous_statistics")),
+            gate_config.GateConfig.model_validate_json(exec_properties["settings"]),
+            exec_properties["num_queries"],
         )
-        with fileio.open(f"{verdict_artifact.uri}/{VERDICT_FILE}", "w") as file:
+        with fileio.open(f"{artifact.uri}/{VERDICT_FILE}", "w") as file:
             file.write(verdict.to_json())
-        verdict_artifact.set_int_custom_property("passed", int(verdict.passed))
+        artifact.set_int_custom_property("passed", int(verdict.passed))
+        artifact.set_string_custom_property("summary", verdict.summary)
         explanation = decision.explain(verdict)
         logging.info("DataGate: %s", explanation)
+        for warning in verdict.warnings:
+            logging.warning("DataGate: %s", warning)
         if not verdict.passed:  # TFX then deletes the verdict: the message has it all
             raise errors.DataGateError(explanation)
+
+
+def _statistics(artifacts) -> dict:
+    return {
+        split: found
+        for artifact in artifacts or ()
+        for split, found in sources.read_statistics(
+            artifact.uri, _splits(artifact)
+        ).items()
+    }
 
 
 def _splits(artifact) -> list[str]:

@@ -17,12 +17,12 @@ class IngestionReport:
     """What CocoExampleGen reported.
 
     Attributes:
-        images: stored per split.
+        splits: what `summary.json` holds of each split.
         counts: problems of every kind there is, 0 where there was none.
         examples: descriptions of the first problems of each kind.
     """
 
-    images: Mapping[str, int]
+    splits: Mapping[str, Mapping]
     counts: Mapping[str, int]
     examples: Mapping[str, Sequence[str]]
 
@@ -35,7 +35,7 @@ def read_report(folder: str) -> IngestionReport:
     for problem in listed:
         examples.setdefault(problem["kind"], []).append(_describe(problem))
     return IngestionReport(
-        {split: counts["images"] for split, counts in summary["splits"].items()},
+        summary["splits"],
         {kind: entry["count"] for kind, entry in summary["problems"].items()},
         examples,
     )
@@ -53,15 +53,26 @@ def read_anomalies(
     }
 
 
-def read_num_examples(folder: str, splits: Sequence[str]) -> dict[str, int]:
-    """Reads how many examples the statistics of each split were computed of."""
-    counts = {}
-    for split in splits:
-        statistics = statistics_pb2.DatasetFeatureStatisticsList.FromString(
+def read_statistics(
+    folder: str, splits: Sequence[str]
+) -> dict[str, statistics_pb2.DatasetFeatureStatisticsList]:
+    """Reads the statistics of each split."""
+    return {
+        split: statistics_pb2.DatasetFeatureStatisticsList.FromString(
             _read(f"{folder}/Split-{split}/{_STATISTICS_FILE}")
         )
-        counts[split] = sum(int(d.num_examples) for d in statistics.datasets)
-    return counts
+        for split in splits
+    }
+
+
+def num_examples(
+    statistics: Mapping[str, statistics_pb2.DatasetFeatureStatisticsList],
+) -> dict[str, int]:
+    """How many examples the statistics of each split were computed of."""
+    return {
+        split: sum(int(dataset.num_examples) for dataset in found.datasets)
+        for split, found in statistics.items()
+    }
 
 
 def _describe(problem: Mapping[str, object]) -> str:

@@ -57,7 +57,7 @@ def test_a_lost_or_broken_image_stops_the_run_with_the_key_to_allow_it(
 ):
     victim = sorted((data / "train").glob("*.jpg"))[0]
     victim.unlink() if fault == "missing_image" else victim.write_bytes(b"no image")
-    allow = f"--set data.max_problems.{fault}=1"
+    allow = f"--set data.gate.problems.{fault}.limit=1"
     assert_refused(run(data, tmp_path), victim.name, allow)
 
 

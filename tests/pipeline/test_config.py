@@ -15,8 +15,9 @@ def sections(section):
 
 def test_no_field_of_any_section_can_be_set_and_no_key_added():
     found = list(sections(config.PipelineConfig()))
-    # The whole, its seven sections, those of model and train and those of kubeflow.
-    assert len(found) == 1 + 7 + 5 + 4
+    # The whole, its seven sections, those of model and train (with colour jitter),
+    # those of kubeflow, the gate and its eight checks.
+    assert len(found) == 1 + 7 + 6 + 4 + 1 + 8
     for section in found:
         for name in type(section).model_fields:
             with pytest.raises(pydantic.ValidationError, match="frozen"):
@@ -90,12 +91,18 @@ def test_defaults_are_the_papers_recipe():
 
 def test_json_reads_back_as_the_same_configuration_and_tells_another_apart():
     settings = config.PipelineConfig.model_validate(
-        {"train": {"milestones": [0.5], "seed": 3}, "data": {"max_problems": {"a": 1}}}
+        {
+            "train": {"milestones": [0.5], "seed": 3},
+            "data": {"gate": {"class_drift": {"limit": 1}}},
+        }
     )
     text = settings.to_json()
     assert config.PipelineConfig.model_validate_json(text) == settings
     assert text != config.PipelineConfig().to_json()
     reordered = config.PipelineConfig.model_validate(
-        {"data": {"max_problems": {"a": 1}}, "train": {"seed": 3, "milestones": [0.5]}}
+        {
+            "data": {"gate": {"class_drift": {"limit": 1}}},
+            "train": {"seed": 3, "milestones": [0.5]},
+        }
     )
     assert reordered.to_json() == text

@@ -10,6 +10,7 @@ NODES = [
     "ImportSchemaGen",
     "StatisticsGen",
     "ExampleValidator",
+    "PreviousStatistics",
     "DataGate",
     "Transform",
     "Trainer",
@@ -46,7 +47,15 @@ def test_every_node_runs_after_all_it_depends_on(nodes):
 @pytest.mark.parametrize(
     ("node", "upstream"),
     [
-        ("DataGate", {"CocoExampleGen", "StatisticsGen", "ExampleValidator"}),
+        (
+            "DataGate",
+            {
+                "CocoExampleGen",
+                "StatisticsGen",
+                "ExampleValidator",
+                "PreviousStatistics",
+            },
+        ),
         ("Transform", {"CocoExampleGen", "ImportSchemaGen", "DataGate"}),
         ("Trainer", {"CocoExampleGen", "Transform"}),
         ("CocoEvaluator", {"CocoExampleGen", "Trainer", "LatestBlessedModel"}),
@@ -107,18 +116,28 @@ def test_dataflow_is_refused_a_folder_that_google_cannot_read():
         graph.create_pipeline(settings, LOCATIONS)
 
 
-def test_limits_reach_the_gate_as_json():
-    data = config.DataConfig(max_problems={"missing_image": 2})
-    node = compiled(config.PipelineConfig(name="a", data=data))["DataGate"]
-    value = node.parameters.parameters["limits"].field_value.string_value
-    assert json.loads(value) == {"missing_image": 2}
+def test_severities_limits_and_the_number_of_queries_reach_the_gate():
+    settings = config.PipelineConfig.model_validate(
+        {
+            "name": "a",
+            "data": {"gate": {"class_drift": {"limit": 0.3}}},
+            "model": {"decoder": {"num_queries": 7}},
+        }
+    )
+    found = compiled(settings)["DataGate"].parameters.parameters
+    gate = json.loads(found["settings"].field_value.string_value)
+    assert gate["class_drift"] == {"severity": "warning", "limit": 0.3}
+    assert gate["problems"]["missing_image"] == {"severity": "error", "limit": 0}
+    assert found["num_queries"].field_value.int_value == 7
 
 
 def test_what_training_does_not_depend_on_does_not_train_again(nodes):
     changed = compiled(
         config.PipelineConfig(
             name="a",
-            data=config.DataConfig(max_problems={"missing_image": 2}),
+            data=config.DataConfig.model_validate(
+                {"gate": {"problems": {"missing_image": {"limit": 2}}}}
+            ),
             serve=config.ServeConfig(model_name="other", validation_requests=9),
         )
     )

@@ -96,7 +96,8 @@ def test_lineage_of_a_model_that_was_not_pushed_names_those_that_were(first, spa
 
 def test_an_unchanged_second_run_is_all_cache_hits(first, data, space):
     states, outcome = run(data, space)
-    states.pop("LatestBlessedModel")
+    for resolver in ("LatestBlessedModel", "PreviousStatistics"):
+        states.pop(resolver)
     assert set(states.values()) == {"cached"}
     assert outcome.pushed_to == first[1].pushed_to
     assert not outcome.pushed_now
@@ -124,9 +125,9 @@ def test_a_broken_image_stops_at_the_gate_with_a_table(first, data, space, tmp_p
         run(broken, space)
     message = str(caught.value)
     assert victim.name in message
-    assert "data.max_problems.broken_image" in message
+    assert "data.gate.problems.broken_image.limit=1" in message
     allowed = config_file.load(
-        "demo.yaml", (*tiny.OVERRIDES, "data.max_problems={broken_image: 1}")
+        "demo.yaml", (*tiny.OVERRIDES, "data.gate.problems.broken_image.limit=1")
     )
     seen = StopAfter("DataGate")
     with pytest.raises(StopAfter.Reached):

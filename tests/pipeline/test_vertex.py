@@ -128,6 +128,11 @@ def test_artifacts_are_in_the_bucket_and_folders_are_mounted(job, tasks):
         ({}, {"evaluate": {}}, "min_mask_ap_change -0.01: there is no baseline"),
         (
             {},
+            {"data": {"gate": {"class_drift": {"severity": "error"}}}},
+            "data.gate.class_drift.severity error: there are no statistics",
+        ),
+        (
+            {},
             {"train": {"init_from": "w.safetensors"}},
             "train.init_from w.safetensors",
         ),

@@ -12,14 +12,15 @@ from tfx import v1 as tfx
 from components.coco_example_gen import component as coco_example_gen
 from components.data_gate import component as data_gate
 from model import features
-from pipeline import errors, toy_coco
+from pipeline import errors, previous_statistics, toy_coco
+from pipeline import store as metadata
 
 # TFX goes first: it makes this TFDV importable beside this tfx-bsl.
 import tensorflow_data_validation as tfdv  # isort: skip
 from ml_metadata.proto import metadata_store_pb2  # isort: skip
 
 
-def make_pipeline(root, workspace, limits=None, code_digest="1"):
+def make_pipeline(root, workspace, problems=None, code_digest="1"):
     example_gen = coco_example_gen.CocoExampleGen(
         input_base=str(root), code_digest=code_digest
     )
@@ -34,11 +35,18 @@ def make_pipeline(root, workspace, limits=None, code_digest="1"):
         statistics=statistics_gen.outputs["statistics"],
         schema=schema_gen.outputs["schema"],
     )
+    statistics = statistics_gen.outputs["statistics"]
+    before = tfx.dsl.Resolver(
+        strategy_class=previous_statistics.PreviousStatistics,
+        **previous_statistics.channels(statistics),
+    ).with_id("PreviousStatistics")
     gate = data_gate.DataGate(
         anomalies=validator.outputs["anomalies"],
         report=example_gen.outputs["report"],
-        statistics=statistics_gen.outputs["statistics"],
-        limits=json.dumps(limits or {}),
+        statistics=statistics,
+        previous_statistics=before.outputs[previous_statistics.STATISTICS],
+        settings=json.dumps({"problems": problems or {}}),
+        num_queries=20,
     )
     metadata = tfx.orchestration.metadata.sqlite_metadata_connection_config(
         str(workspace / "metadata.sqlite")
@@ -47,7 +55,14 @@ def make_pipeline(root, workspace, limits=None, code_digest="1"):
         pipeline_name="data_path",
         pipeline_root=str(workspace / "artifacts"),
         metadata_connection_config=metadata,
-        components=[example_gen, statistics_gen, schema_gen, validator, gate],
+        components=[
+            example_gen,
+            statistics_gen,
+            schema_gen,
+            validator,
+            before,
+            gate,
+        ],
         enable_cache=True,
     )
 
@@ -83,6 +98,12 @@ class DataPath:
             found[types[execution.type_id]] = state
         return found
 
+    def verdicts(self) -> list[metadata.Execution]:
+        """The gate's executions that made a verdict, oldest first, not the cached."""
+        reader = metadata.Store(self.store())
+        found = reader.artifacts("mask2former.DataVerdict")
+        return [reader.producer(verdict.artifact_id) for verdict in found]
+
     def artifacts(self, type_name: str):
         found = self.store().get_artifacts_by_type(type_name)
         return sorted(found, key=lambda artifact: artifact.id)
@@ -114,7 +135,7 @@ def history(tmp_path_factory):
     with pytest.raises(errors.DataGateError) as stopped:
         path.run()
     image_lost = path.states()
-    image_allowed = path.run(limits={"missing_image": 1})
+    image_allowed = path.run(problems={"missing_image": {"limit": 1}})
     return History(
         path,
         unchanged,
@@ -131,9 +152,12 @@ def test_an_unchanged_rerun_is_all_cache_hits(history):
         "StatisticsGen",
         "ImportSchemaGen",
         "ExampleValidator",
+        "Resolver",
         "DataGate",
     }
-    assert set(history.unchanged.values()) == {"CACHED"}
+    states = dict(history.unchanged)
+    states.pop("Resolver")  # which always makes a new execution
+    assert set(states.values()) == {"CACHED"}
 
 
 def test_a_changed_annotation_is_ingested_anew(history):
@@ -145,7 +169,7 @@ def test_a_lost_image_stops_the_run_until_it_is_allowed(history):
     assert history.image_lost["CocoExampleGen"] == "COMPLETE"
     assert history.image_lost["DataGate"] == "FAILED"
     assert "000009.jpg, image 9: no such file" in history.refusal
-    assert "--set data.max_problems.missing_image=1" in history.refusal
+    assert "--set data.gate.problems.missing_image.limit=1" in history.refusal
     assert history.image_allowed["CocoExampleGen"] == "CACHED"
     assert history.image_allowed["DataGate"] == "COMPLETE"
 
@@ -166,7 +190,26 @@ def test_the_verdict_is_kept_when_the_data_passes(history):
     verdict = history.path.artifacts("mask2former.DataVerdict")[0]
     content = json.loads((pathlib.Path(verdict.uri) / "verdict.json").read_text())
     assert content["passed"] is True
-    counts = {check["name"]: check["count"] for check in content["checks"]}
+    counts = {check["name"]: check["value"] for check in content["checks"]}
     assert counts["anomalies in train"] == 0
     assert counts["anomalies in eval"] == 0
     assert counts["image_without_objects"] == 2  # the fourth picture of each split
+
+
+def test_drift_is_judged_against_the_data_before_that_passed(history):
+    """One of the instances changed its class; then an image got lost, twice judged."""
+    first, changed, lost = history.path.verdicts()
+    assert "previous_statistics" not in first.inputs
+    (before,) = changed.inputs["previous_statistics"]
+    assert before.artifact_id == first.inputs["statistics"][0].artifact_id
+    (before,) = lost.inputs["previous_statistics"]
+    assert before.artifact_id == changed.inputs["statistics"][0].artifact_id
+    content = json.loads(
+        (pathlib.Path(changed.outputs["verdict"][0].uri) / "verdict.json").read_text()
+    )
+    values = {check["name"]: check["value"] for check in content["checks"]}
+    file = history.path.root / "annotations" / "instances_train.json"
+    instances = json.loads(file.read_text())["annotations"]
+    drift = values["drift of class frequencies in train"]
+    assert drift == pytest.approx(1 / len(instances))
+    assert values["drift of class frequencies in eval"] == 0

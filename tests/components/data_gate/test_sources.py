@@ -32,7 +32,7 @@ def test_the_report_gives_counts_by_kind_and_places_by_the_ids_there_are(tmp_pat
         json.dumps({"examples": rows}, ensure_ascii=False), encoding="utf-8"
     )
     report = sources.read_report(str(tmp_path))
-    assert report.images == {"train": 7, "eval": 0}
+    assert report.splits == summary["splits"]
     assert report.counts == {"empty_mask": 31, "wrong_suffix": 0}
     assert report.examples == {
         "empty_mask": ["é.json, image 0, annotation 12: first", "é.json: second"],
@@ -66,6 +66,6 @@ def test_examples_are_summed_over_the_data_sets_of_a_split(tmp_path):
         (tmp_path / f"Split-{split}").mkdir()
         path = tmp_path / f"Split-{split}" / "FeatureStats.pb"
         path.write_bytes(statistics.SerializeToString())
-    read = sources.read_num_examples(str(tmp_path), ["train", "eval"])
-    assert read == {"train": 7, "eval": 0}
-    assert sources.read_num_examples(str(tmp_path), ["train"]) == {"train": 7}
+    read = sources.read_statistics(str(tmp_path), ["train", "eval"])
+    assert sources.num_examples(read) == {"train": 7, "eval": 0}
+    assert set(sources.read_statistics(str(tmp_path), ["train"])) == {"train"}
