@@ -12,6 +12,7 @@ Kind = Literal["coco", "panoptic", "labelme", "other"]
 NOT_INSTANCES = {
     "captions_": "captions",
     "image_info_": "images without annotations",
+    "panoptic_": "panoptic segments",
     "person_keypoints_": "keypoints",
     "stuff_": "stuff regions",
 }

@@ -1,4 +1,4 @@
-"""Reads the annotation files of a layout and checks what they say about each other."""
+"""Reads the annotations of every root and lays down what is done with each image."""
 
 import collections
 import dataclasses
@@ -7,7 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from components.coco_example_gen import coco_json, consistency, layouts, problems
+from components.coco_example_gen import (
+    class_names,
+    coco_json,
+    consistency,
+    layouts,
+    merging,
+    problems,
+    readers,
+)
 from pipeline import data_config, errors
 
 SPLITS = ("train", "eval")
@@ -54,10 +62,12 @@ class ImageSource(msgspec.Struct, frozen=True):
     Attributes:
         root: no image may lie outside of it.
         folders: in the order they are tried.
+        prefix: stands before the names of its files when there are several roots.
     """
 
     root: str
     folders: list[str]
+    prefix: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,36 +118,83 @@ def read_splits(
     settings: data_config.IngestSettings,
     log: problems.ProblemLog,
 ) -> list[PlannedSplit]:
-    """Reads train and eval; splits the images when there is one file only.
+    """Reads train and eval of every root, and makes one dataset of them.
+
+    A root without an eval split is split as it would be alone.
 
     Args:
         data: the layout of each root.
 
     Raises:
-        CocoFormatError: a file is not COCO, contradicts itself or the other one.
+        CocoFormatError: a file is not of its format, contradicts itself or another.
     """
-    (layout,) = data
+    contents = [_read_root(layout, settings, log) for layout in data]
+    log.raise_errors()
+    roots = []
+    for layout, content in zip(data, contents, strict=True):
+        files = _files_of(layout)
+        for split, part in content.items():
+            consistency.note_oddities(files[split], part, log)
+        categories = class_names.by_name(files, content, log)
+        held_out = _with_eval(content, settings, alone=len(data) == 1)
+        roots.append(merging.Root(layout, held_out, categories))
+    log.raise_errors()
+    merged, categories = merging.merge(roots, log)
+    return [_planned(name, data, merged[name], categories) for name in SPLITS]
+
+
+def _read_root(
+    layout: layouts.Layout,
+    settings: data_config.IngestSettings,
+    log: problems.ProblemLog,
+) -> dict[str, coco_json.CocoInstances]:
+    """Reads and checks the files of one root, by name of split."""
     for sentence in layout.ignored:
-        log.add(
-            problems.Problem("split_ignored", str(layout.root), sentence, "left out")
-        )
-    sources = layout.sources()
-    files = {name: _file_of(layout, source) for name, source in sources.items()}
-    contents = {
-        name: coco_json.read(
-            source.annotation_file, log, files[name], settings.max_annotation_bytes
-        )
-        for name, source in sources.items()
+        place = layout.prefix or str(layout.root)
+        log.add(problems.Problem("split_ignored", place, sentence, "left out"))
+    files = _files_of(layout)
+    contents = readers.read(layout, settings, log)
+    for split, content in contents.items():
+        consistency.check_ids(files[split], content, log)
+    class_names.check_agreement(files, contents, log)
+    return contents
+
+
+def _files_of(layout: layouts.Layout) -> dict[str, str]:
+    """What the log calls the annotations of each split."""
+    return {
+        split: layout.name_of(source.annotation_file)
+        for split, source in layout.sources().items()
     }
-    for name, content in contents.items():
-        consistency.check_ids(files[name], content, log)
-    _check_categories_agree(files, contents, log)
-    log.raise_errors()
-    for name, content in contents.items():
-        consistency.note_oddities(files[name], content, log)
-    categories = _merge_by_name(files, contents, log)
-    log.raise_errors()
-    return _split(layout, contents, categories, settings)
+
+
+def _with_eval(
+    contents: Mapping[str, coco_json.CocoInstances],
+    settings: data_config.IngestSettings,
+    alone: bool,
+) -> dict[str, coco_json.CocoInstances]:
+    """Contents of both splits; the eval split is drawn when there was none.
+
+    Args:
+        alone: no other root has images to evaluate on.
+    """
+    if "eval" in contents:
+        return dict(contents)
+    together = contents["train"]
+    ids = [image.id for image in together.images]
+    chosen: set[int] = set()
+    if alone or len(ids) > 1:
+        chosen = choose_eval_ids(ids, settings.eval_fraction, settings.split_seed)
+    parts = {}
+    for name, is_held_out in (("train", False), ("eval", True)):
+        parts[name] = coco_json.CocoInstances(
+            images=[i for i in together.images if (i.id in chosen) == is_held_out],
+            annotations=[
+                a for a in together.annotations if (a.image_id in chosen) == is_held_out
+            ],
+            categories=together.categories,
+        )
+    return parts
 
 
 def choose_eval_ids(
@@ -166,103 +223,19 @@ def _lot(image_id: int, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}:{image_id}".encode()).digest()
 
 
-def _file_of(layout: layouts.Layout, source: layouts.SplitSource) -> str:
-    return str(source.annotation_file.relative_to(layout.root))
-
-
-def _check_categories_agree(
-    files: Mapping[str, str],
-    contents: Mapping[str, coco_json.CocoInstances],
-    log: problems.ProblemLog,
-) -> None:
-    """Leaves annotations of the eval split out whose class is another in training."""
-    if "eval" not in contents:
-        return
-    names = {c.id: _plain(c.name) for c in contents["train"].categories}
-    held_out, conflicting = contents["eval"], set()
-    for category in held_out.categories:
-        name = _plain(category.name)
-        known = names.get(category.id, name)
-        if known != name:
-            conflicting.add(category.id)
-            message = (
-                f"category {category.id} is {name!r} here and {known!r} in "
-                f"{files['train']}; give both files the same categories"
-            )
-            action = "its annotations are left out"
-            log.add(
-                problems.Problem("category_conflict", files["eval"], message, action)
-            )
-    if conflicting:
-        held_out.categories = [
-            c for c in held_out.categories if c.id not in conflicting
-        ]
-        held_out.annotations = [
-            a for a in held_out.annotations if a.category_id not in conflicting
-        ]
-
-
-def _merge_by_name(
-    files: Mapping[str, str],
-    contents: Mapping[str, coco_json.CocoInstances],
-    log: problems.ProblemLog,
-) -> dict[int, coco_json.CocoCategory]:
-    """What each category_id counts as: equal names are one class.
-
-    The class goes by the lowest id of its name that has annotations.
-    """
-    used = {a.category_id for c in contents.values() for a in c.annotations}
-    ids_of_name = collections.defaultdict(set)
-    for content in contents.values():
-        for category in content.categories:
-            ids_of_name[_plain(category.name)].add(category.id)
-    merged = {}
-    for name, ids in ids_of_name.items():
-        kept = min(ids & used or ids)
-        merged |= {i: coco_json.CocoCategory(id=kept, name=name) for i in ids}
-    for split, content in contents.items():
-        names = collections.Counter(_plain(c.name) for c in content.categories)
-        for name, count in names.items():
-            if count > 1:
-                ids = {c.id for c in content.categories if _plain(c.name) == name}
-                message = f"categories {consistency.few(ids)} are all named {name!r}"
-                action = f"all count as category {min(ids_of_name[name] & used or ids)}"
-                log.add(
-                    problems.Problem(
-                        "duplicate_category_name", files[split], message, action
-                    )
-                )
-    return merged
-
-
-def _plain(name: str) -> str:
-    return " ".join(name.split())
-
-
-def _split(
-    layout: layouts.Layout,
-    contents: Mapping[str, coco_json.CocoInstances],
+def _planned(
+    name: str,
+    data: Sequence[layouts.Layout],
+    content: coco_json.CocoInstances,
     categories: Mapping[int, coco_json.CocoCategory],
-    settings: data_config.IngestSettings,
-) -> list[PlannedSplit]:
-    images, by_image = {}, {}
-    for name, content in contents.items():
-        images[name] = sorted(content.images, key=lambda image: image.id)
-        by_image[name] = collections.defaultdict(list)
-        for annotation in sorted(content.annotations, key=lambda each: each.id):
-            by_image[name][annotation.image_id].append(annotation)
-    if "eval" not in contents:
-        together = images["train"]
-        held_out = choose_eval_ids(
-            [i.id for i in together], settings.eval_fraction, settings.split_seed
-        )
-        images["train"] = [i for i in together if i.id not in held_out]
-        images["eval"] = [i for i in together if i.id in held_out]
-    planned = []
-    for name in SPLITS:
+) -> PlannedSplit:
+    by_image = collections.defaultdict(list)
+    for annotation in sorted(content.annotations, key=lambda each: each.id):
+        by_image[annotation.image_id].append(annotation)
+    sources = []
+    for layout in data:
         source = layout.sources().get(name, layout.train)
         folders = [str(folder) for folder in source.image_folders]
-        found = by_image.get(name, by_image["train"])
-        sources = (ImageSource(str(layout.root), folders),)
-        planned.append(PlannedSplit(name, sources, images[name], found, categories))
-    return planned
+        sources.append(ImageSource(str(layout.root), folders, layout.prefix))
+    images = sorted(content.images, key=lambda image: image.id)
+    return PlannedSplit(name, tuple(sources), images, by_image, categories)

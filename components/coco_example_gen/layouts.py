@@ -1,8 +1,10 @@
 """Finds out how a folder of annotated images is laid out."""
 
 import dataclasses
+import itertools
 import os
 import pathlib
+from collections.abc import Sequence
 
 from components.coco_example_gen import layout_finders, sources
 from pipeline import errors
@@ -33,6 +35,39 @@ def detect(root: pathlib.Path, wanted: str = "auto") -> Layout:
         f"{root}: no annotations found. Looked for\n{looked_for}\nbut the folder holds "
         f"{', '.join(seen) if seen else 'nothing'}. Arrange it in one of these ways."
     )
+
+
+def detect_all(roots: Sequence[pathlib.Path], wanted: str = "auto") -> list[Layout]:
+    """Detects the layout of each root; of several, each gets a prefix of its own.
+
+    The prefix is the name of the folder, numbered when another is named the same.
+
+    Args:
+        wanted: as in `detect`, for all of them.
+
+    Raises:
+        CocoFormatError: as in `detect`, or a root lies inside of another.
+    """
+    for index, root in enumerate(roots):
+        for other in (*roots[:index], *roots[index + 1 :]):
+            if root.resolve().is_relative_to(other.resolve()):
+                raise errors.CocoFormatError(
+                    f"{root}: lies inside of {other} or is the same folder, so its "
+                    "images would count twice. Give folders that lie apart."
+                )
+    found = [detect(root, wanted) for root in roots]
+    if len(found) == 1:
+        return found
+    prefixes: list[str] = []
+    for layout in found:
+        name = layout.root.resolve().name
+        numbered = (f"{name}-{number}/" for number in itertools.count(2))
+        candidates = itertools.chain([f"{name}/"], numbered)
+        prefixes.append(next(each for each in candidates if each not in prefixes))
+    return [
+        dataclasses.replace(layout, prefix=prefix)
+        for layout, prefix in zip(found, prefixes, strict=True)
+    ]
 
 
 def _require_folder(root: pathlib.Path) -> None:

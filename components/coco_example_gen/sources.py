@@ -39,6 +39,7 @@ class Layout:
         root: no image may lie outside of it.
         eval: None when the training images have to be split.
         ignored: what was seen and is not used, one sentence each.
+        prefix: stands before the names of its files when there are several roots.
     """
 
     name: str
@@ -46,10 +47,15 @@ class Layout:
     train: SplitSource
     eval: SplitSource | None
     ignored: tuple[str, ...] = ()
+    prefix: str = ""
 
     def sources(self) -> dict[str, SplitSource]:
         """The sources by the name of their split."""
         return {"train": self.train} | ({"eval": self.eval} if self.eval else {})
+
+    def name_of(self, path: pathlib.Path) -> str:
+        """What reports and records call a file of the root."""
+        return self.prefix + path.relative_to(self.root).as_posix()
 
 
 def json_files_below(folder: pathlib.Path) -> Iterator[pathlib.Path]:

@@ -1,0 +1,213 @@
+"""Reads COCO panoptic annotations: segments of countable classes become instances.
+
+A segment's pixels are those of a PNG whose colour is the segment's id. Reading keeps
+a reference to them; the worker that draws an image decodes its PNG once.
+"""
+
+import functools
+import pathlib
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from PIL import Image
+
+from components.coco_example_gen import (
+    coco_json,
+    json_faults,
+    problems,
+    safe_paths,
+    sources,
+)
+from model import mask_rle
+from pipeline import errors
+
+_MAX_SEGMENT_ID = 2**24 - 1  # three bytes of colour; 0 is no segment
+
+
+class Segment(msgspec.Struct, gc=False, kw_only=True):
+    """One segment of an image; `area` and `bbox` are checked, not used."""
+
+    id: Annotated[int, msgspec.Meta(ge=0, le=_MAX_SEGMENT_ID)]
+    category_id: coco_json.Id
+    iscrowd: Annotated[int, msgspec.Meta(ge=0, le=1)] | bool = 0
+    area: float | None = None
+    bbox: list[float | None] | None = None
+
+
+class PanopticAnnotation(msgspec.Struct, gc=False, kw_only=True):
+    """The segments of one image; `file_name` is that of their PNG."""
+
+    image_id: coco_json.Id
+    file_name: coco_json.Name
+    segments_info: list[Segment]
+
+
+class PanopticCategory(msgspec.Struct, gc=False, kw_only=True):
+    """One class; those that are not things, such as sky, have no instances."""
+
+    id: coco_json.Id
+    name: coco_json.Name
+    isthing: Annotated[int, msgspec.Meta(ge=0, le=1)] | bool = 1
+
+
+class PanopticFile(msgspec.Struct):
+    """A whole file; keys that are not named here are passed over."""
+
+    images: list[coco_json.CocoImage]
+    annotations: list[PanopticAnnotation]
+    categories: list[PanopticCategory]
+
+
+class Reference(msgspec.Struct):
+    """Where the pixels of a segment are; takes the place of a segmentation.
+
+    Attributes:
+        file: the PNG, relative to the data root.
+    """
+
+    file: str
+    segment_id: int
+
+
+class PanopticSegmentation(msgspec.Struct):
+    """The JSON of a segmentation that a `read` made."""
+
+    panoptic: Reference
+
+
+def read(
+    layout: sources.Layout,
+    source: sources.SplitSource,
+    log: problems.ProblemLog,
+    max_bytes: int,
+) -> coco_json.CocoInstances:
+    """Reads one file.
+
+    Annotation ids count the segments from 1 in the order of the file, as segment ids
+    are unique within their image only.
+
+    Raises:
+        CocoFormatError: not readable, not JSON, or not of the COCO panoptic format.
+    """
+    path = source.annotation_file
+    content = coco_json.load(path, max_bytes)
+    try:
+        found = msgspec.json.decode(content, type=PanopticFile, strict=False)
+    except msgspec.ValidationError as error:
+        raise errors.CocoFormatError(
+            json_faults.not_coco(path, content, PanopticFile, error)
+        ) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise errors.CocoFormatError(
+            json_faults.not_json(path, content, error)
+        ) from None
+    coco_json.complete(path, found.images)
+    file = layout.name_of(path)
+    return coco_json.CocoInstances(
+        images=found.images,
+        annotations=_annotations(found, layout.root, source, file, log),
+        categories=[
+            coco_json.CocoCategory(id=category.id, name=category.name)
+            for category in found.categories
+            if category.isthing
+        ],
+    )
+
+
+def _annotations(
+    found: PanopticFile,
+    root: pathlib.Path,
+    source: sources.SplitSource,
+    file: str,
+    log: problems.ProblemLog,
+) -> list[coco_json.CocoAnnotation]:
+    stuff = {category.id for category in found.categories if not category.isthing}
+    folder = source.segment_folder.relative_to(root)
+    annotations = []
+    for image in found.annotations:
+        message = safe_paths.explain("file_name", image.file_name)
+        if message:
+            where = {"image_id": image.image_id}
+            log.add(problems.Problem("unsafe_path", file, message, "", **where))
+            continue
+        place = (folder / image.file_name).as_posix()
+        for segment in image.segments_info:
+            if segment.category_id in stuff:
+                continue
+            reference = PanopticSegmentation(Reference(place, segment.id))
+            annotations.append(
+                coco_json.CocoAnnotation(
+                    id=len(annotations) + 1,
+                    image_id=image.image_id,
+                    category_id=segment.category_id,
+                    iscrowd=segment.iscrowd,
+                    segmentation=msgspec.Raw(msgspec.json.encode(reference)),
+                    bbox=segment.bbox,
+                    area=segment.area,
+                )
+            )
+    return annotations
+
+
+def mask(segmentation: dict, root: pathlib.Path, height: int, width: int) -> np.ndarray:
+    """Draws one segment.
+
+    Args:
+        segmentation: decoded JSON of a `PanopticSegmentation`.
+        root: what the PNG's name is relative to, and may not lead out of.
+        height, width: of the picture, px.
+
+    Returns:
+        bool [H, W].
+
+    Raises:
+        EmptyMaskError: no pixel of the PNG has the segment's id.
+        MaskError: there is no such PNG, or it is of another size.
+    """
+    try:
+        reference = msgspec.convert(segmentation, PanopticSegmentation).panoptic
+    except msgspec.ValidationError as error:
+        raise mask_rle.MaskError(f"segmentation: {error}") from None
+    if safe_paths.fault(reference.file):
+        raise mask_rle.MaskError(safe_paths.explain("file_name", reference.file))
+    try:
+        path = safe_paths.find(root, [str(root)], reference.file)
+    except PermissionError as error:
+        raise mask_rle.MaskError(f"{reference.file}: {error}") from None
+    if path is None:
+        raise mask_rle.MaskError(f"{reference.file}: no such file of segments")
+    ids = _segment_ids(path, path.stat().st_mtime_ns, height, width)
+    found = ids == reference.segment_id
+    if not reference.segment_id or not found.any():
+        raise mask_rle.EmptyMaskError(
+            f"no pixel of {reference.file} is of segment {reference.segment_id}"
+        )
+    return found
+
+
+# One for each of a few threads; an image's segments are drawn one after the other.
+@functools.lru_cache(maxsize=4)
+def _segment_ids(
+    path: pathlib.Path, mtime_ns: int, height: int, width: int
+) -> np.ndarray:
+    """Decodes a PNG: int32 [H, W], red + 256 green + 65536 blue.
+
+    Args:
+        mtime_ns: so that a file that changed is read again.
+    """
+    try:
+        image = Image.open(path, formats=["PNG"])
+        size = (image.height, image.width)
+        pixels = None
+        if size == (height, width):  # before a bomb is unpacked
+            pixels = np.asarray(image.convert("RGB")).astype(np.int32)
+    except Exception as error:  # a broken file makes Pillow raise nearly anything
+        reason = " ".join(str(error).split())
+        raise mask_rle.MaskError(f"{path.name}: cannot be decoded: {reason}") from None
+    if pixels is None:
+        raise mask_rle.MaskError(
+            f"{path.name}: has {size[0]} x {size[1]} px (height x width), the image "
+            f"{height} x {width}"
+        )
+    return pixels @ np.array([1, 256, 65536], np.int32)  # [H, W]
