@@ -8,7 +8,13 @@ import msgspec
 import numpy as np
 import tensorflow as tf
 
-from components.coco_example_gen import annotations, panoptic, pictures, problems
+from components.coco_example_gen import (
+    annotations,
+    figures,
+    panoptic,
+    pictures,
+    problems,
+)
 from model import features, mask_rle
 
 # Annotation tools round, and polygons differ from their pixels by half a pixel.
@@ -72,6 +78,10 @@ def draw_objects(
         found = DrawnObject(planned, runs, box, mask_rle.area(runs))
         for kind, message in _disagreements(found, image):
             tell(kind, message, "recomputed from the mask")
+        share = found.area / (image.height * image.width)
+        if share >= figures.WHOLE_IMAGE_SHARE and not planned.is_crowd:
+            message = f"the mask of {planned.category_name!r} covers {share:.1%}"
+            tell("mask_covers_image", f"{message} of the image", "kept")
         drawn.append(found)
     return drawn
 

@@ -111,3 +111,13 @@ def test_an_image_without_objects_has_no_object_feature_at_all():
     assert stored["image/id"] == [9]
     assert (stored["image/height"], stored["image/width"]) == ([16], [12])
     assert not [key for key in stored if key.startswith("image/object/")]
+
+
+@pytest.mark.parametrize(("pixels", "found"), [(182, False), (183, True), (192, True)])
+def test_a_mask_of_nearly_the_whole_image_is_noted(pixels, found):
+    """Of 192 px, 95 % are 182.4."""
+    whole = {"size": [16, 12], "counts": [0, pixels, 192 - pixels]}
+    log = problems.ProblemLog()
+    (drawn,) = examples.draw_objects(planned(whole), ROOT, "a.png", log)
+    assert drawn.area == pixels  # it is kept
+    assert log.counts == ({"mask_covers_image": 1} if found else {})
