@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from model import mask2former, optimizer, training_step
+from model import host_memory, mask2former, optimizer, training_step
 from pipeline import config
 
 MASKS_AN_IMAGE = 8
@@ -53,6 +53,7 @@ def forward(args: argparse.Namespace) -> dict[str, float]:
 
 def step(args: argparse.Namespace) -> dict[str, float]:
     """One optimizer update at the published loss settings."""
+    host_memory.share_heaps()  # as `trainer.train` does
     settings = config.TrainConfig(batch_size=args.batch, xla=args.xla)
     network = mask2former.build(config.ModelConfig(), NUM_CLASSES)
     adamw = optimizer.AdamW(network.trainable_variables, settings)

@@ -5,10 +5,12 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-_PART_BYTES = 6 * 2**20
+PART_BYTES = 6 * 2**20
 
 
-def in_parts(function: Callable, rows, row_bytes: int, signature):
+def in_parts(
+    function: Callable, rows, row_bytes: int, signature, part_bytes: int | None = None
+):
     """Calls `function` with a few rows at a time and joins what it returns.
 
     No gradient is to be taken through it: a loop would keep every part's tensors.
@@ -19,10 +21,11 @@ def in_parts(function: Callable, rows, row_bytes: int, signature):
         rows: structure of tensors [R, ...], R the same for all, possibly 0.
         row_bytes: about what `function` needs in memory for one row.
         signature: dtypes of what `function` returns.
+        part_bytes: what a part may need; None for `PART_BYTES`.
     """
     first = tf.nest.flatten(rows)[0]
     count = tf.shape(first)[0] if first.shape[0] is None else first.shape[0]
-    part = max(1, _PART_BYTES // row_bytes)
+    part = max(1, (part_bytes or PART_BYTES) // row_bytes)
     if isinstance(count, int):
         if count <= part:
             return function(rows)

@@ -11,7 +11,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from model import checkpoints, cluster, criterion, optimizer, training_step
+from model import (
+    checkpoints,
+    cluster,
+    criterion,
+    host_memory,
+    optimizer,
+    training_step,
+)
 from pipeline import config, errors, progress
 
 
@@ -65,6 +72,7 @@ def train(
         ConfigError: the batch cannot be cut into equal parts.
         PipelineError: a loss is no longer finite.
     """
+    host_memory.share_heaps()
     strategy = strategy or make_strategy(settings)
     with strategy.scope():
         model_optimizer = optimizer.AdamW(model.trainable_variables, settings)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from model import criterion, matcher, optimizer
+from model import criterion, matcher, optimizer, row_sums
 from pipeline import config, errors
 
 Batch = dict[str, tf.Tensor]
@@ -154,7 +154,8 @@ class TrainingStep:
         }
 
     def _predict(self, images: tf.Tensor):
-        predictions = self._model(images, training=True)
+        with row_sums.without(is_for_xla=self._settings.xla):
+            predictions = self._model(images, training=True)
         # Whole masks of all queries are never needed: see criterion.
         return {
             key: predictions[key]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model import cell_sampling, row_parts
+from model import cell_sampling, row_parts, row_sums
 
 _SIZES = [(2, 3), (4, 6), (1, 1)]
 _BATCH, _TOKENS, _HEADS, _POINTS, _CHANNELS = 2, 5, 2, 2, 3
@@ -48,13 +48,16 @@ def _with_gradients(function, arguments):
     return outputs, tf.nest.flatten(tape.gradient(loss, arguments))
 
 
+@pytest.mark.parametrize("is_for_xla", [False, True])
 @pytest.mark.parametrize("part_bytes", [1, 1 << 20])
 def test_sums_and_all_gradients_are_those_of_every_pixel_weighed(
-    part_bytes, monkeypatch
+    part_bytes, is_for_xla, monkeypatch
 ):
-    monkeypatch.setattr(row_parts, "_PART_BYTES", part_bytes)
+    monkeypatch.setattr(row_parts, "PART_BYTES", part_bytes)
+    monkeypatch.setattr(row_sums, "PART_BYTES", part_bytes)
     arguments = _arguments()
-    found, gradients = _with_gradients(cell_sampling.weighted_sums, arguments)
+    with row_sums.without(is_for_xla):
+        found, gradients = _with_gradients(cell_sampling.weighted_sums, arguments)
     wanted, wanted_gradients = _with_gradients(_dense, arguments)
     np.testing.assert_allclose(found, wanted, atol=1e-5)
     for gradient, other in zip(gradients, wanted_gradients, strict=True):
@@ -72,7 +75,16 @@ def test_on_a_pixel_the_slope_is_that_towards_the_next_one():
     np.testing.assert_array_equal(tape.gradient(sampled, place), [[[[9.0 - 4.0]]]])
 
 
-def test_a_place_that_is_no_number_reaches_the_sum():
+@pytest.mark.parametrize("is_for_xla", [False, True])
+@pytest.mark.parametrize("place", [np.nan, np.inf, -np.inf])
+def test_a_place_that_is_no_number_reaches_the_sum(place, is_for_xla):
     maps, x_px, y_px, weights = _arguments()
-    found = cell_sampling.weighted_sums(maps, x_px * np.nan, y_px, weights)
+    with row_sums.without(is_for_xla):
+        found = cell_sampling.weighted_sums(maps, x_px * place, y_px, weights)
     assert np.isnan(found).all()
+
+
+def test_far_outside_there_is_nothing():
+    maps, x_px, y_px, weights = _arguments()
+    found = cell_sampling.weighted_sums(maps, x_px + 1e9, y_px, weights)
+    np.testing.assert_array_equal(found, tf.zeros_like(found))

@@ -8,7 +8,7 @@ from model import row_parts
 @pytest.fixture(autouse=True)
 def _small_parts(monkeypatch):
     """Three rows of 4 bytes at a time."""
-    monkeypatch.setattr(row_parts, "_PART_BYTES", 12)
+    monkeypatch.setattr(row_parts, "PART_BYTES", 12)
 
 
 def _double_and_rank(rows):
