@@ -50,7 +50,7 @@ def ingest(
     with recorded(f"{report_folder}/{PROBLEM_LINES_FILE}", settings) as log:
         work = store(data, settings, work_folder, record_folders, run_shards, log)
         results = shards.read_results(work, log)
-        summary = report.conclude(data[0], results, log)
+        summary = report.conclude(data, results, log)
     shards.publish(work)
     report.write(report_folder, summary, log)
     return summary

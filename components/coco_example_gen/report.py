@@ -1,6 +1,7 @@
 """Draws the conclusion of an ingestion and writes it down."""
 
 import json
+from collections.abc import Sequence
 
 from components.coco_example_gen import figures, layouts, plans, problems, shards
 from pipeline import errors
@@ -10,11 +11,14 @@ SUMMARY_FILE = "summary.json"
 
 
 def conclude(
-    layout: layouts.Layout,
+    data: Sequence[layouts.Layout],
     results: dict[str, shards.Result],
     log: problems.ProblemLog,
 ) -> dict[str, object]:
     """Compares the splits and sums up.
+
+    Args:
+        data: the layout of each root.
 
     Returns:
         Content of `summary.json`: counts per split, class and kind of problem.
@@ -25,21 +29,25 @@ def conclude(
     log.raise_errors()
     for split, result in results.items():
         if not result.images:
-            raise errors.CocoFormatError(_nothing_left(layout, split, log))
+            raise errors.CocoFormatError(_nothing_left(data, split, log))
     if not any(results["train"].objects.values()):
         raise errors.CocoFormatError(
-            f"{layout.train.annotation_file}: not one instance with a mask is left to "
-            "train on (crowds do not count). Annotate objects with polygons or RLE; "
+            f"{_annotation_files(data, 'train')}: not one instance with a mask is left "
+            "to train on (crowds do not count). Annotate objects with polygons or RLE; "
             f"boxes alone are not enough. {_first_examples(log)}"
         )
-    _compare_splits(layout, results, log)
+    _compare_splits(data, results, log)
     counts = {
         kind: {"severity": severity, "count": log.counts.get(kind, 0)}
         for kind, severity in problems.SEVERITIES.items()
     }
     return {
-        "layout": layout.name,
-        "root": str(layout.root),
+        "layout": "+".join(dict.fromkeys(layout.name for layout in data)),
+        "root": ", ".join(str(layout.root) for layout in data),
+        "sources": [
+            _source_summary(layout, position, results)
+            for position, layout in enumerate(data)
+        ],
         "on_problem": log.on_problem,
         "splits": {split: _split_summary(result) for split, result in results.items()},
         "problems": counts,
@@ -67,6 +75,18 @@ def _order(problem: problems.Problem) -> int:
     return list(problems.SEVERITIES).index(problem.kind)
 
 
+def _source_summary(
+    layout: layouts.Layout, position: int, results: dict[str, shards.Result]
+) -> dict[str, object]:
+    images = {split: result.sources[position] for split, result in results.items()}
+    return {
+        "root": str(layout.root),
+        "layout": layout.name,
+        "prefix": layout.prefix,
+        "images": images,
+    }
+
+
 def _split_summary(result: shards.Result) -> dict[str, object]:
     return {
         "images": result.images,
@@ -87,13 +107,13 @@ def _split_summary(result: shards.Result) -> dict[str, object]:
 
 
 def _compare_splits(
-    layout: layouts.Layout,
+    data: Sequence[layouts.Layout],
     results: dict[str, shards.Result],
     log: problems.ProblemLog,
 ) -> None:
     train, held_out = results["train"], results["eval"]
     names = held_out.names | train.names
-    file = layout.train.annotation_file.name
+    file = ", ".join(each.name_of(each.train.annotation_file) for each in data)
     for present, absent, split in (
         (train, held_out, "eval"),
         (held_out, train, "train"),
@@ -113,12 +133,18 @@ def _compare_splits(
         )
 
 
-def _nothing_left(layout: layouts.Layout, split: str, log: problems.ProblemLog) -> str:
-    source = layout.train if split == "train" else layout.eval or layout.train
+def _nothing_left(
+    data: Sequence[layouts.Layout], split: str, log: problems.ProblemLog
+) -> str:
     return (
-        f"{source.annotation_file}: not one image of the {split} split can be used. "
-        f"{_first_examples(log)}"
+        f"{_annotation_files(data, split)}: not one image of the {split} split can be "
+        f"used. {_first_examples(log)}"
     )
+
+
+def _annotation_files(data: Sequence[layouts.Layout], split: str) -> str:
+    sources = [layout.sources().get(split, layout.train) for layout in data]
+    return ", ".join(str(source.annotation_file) for source in sources)
 
 
 def _first_examples(log: problems.ProblemLog) -> str:

@@ -23,6 +23,9 @@ from components.coco_example_gen import (
 )
 from pipeline import progress
 
+# zlib's strategy for run lengths: a quarter of the time of the default, and 1% more
+# bytes, as pictures are compressed already.
+_RECORD_OPTIONS = tf.io.TFRecordOptions("GZIP", compression_strategy=3)
 _bar: progress.Task | None = None  # a worker in a process of its own has none
 
 
@@ -34,6 +37,7 @@ class Result:
         objects: instances per category_id, crowds left out.
         names: category names of those ids.
         pictures: SHA-256 of the stored bytes -> image file below the data root.
+        sources: images by the position of their root.
     """
 
     images: int = 0
@@ -44,6 +48,9 @@ class Result:
     )
     names: dict[int, str] = dataclasses.field(default_factory=dict)
     pictures: dict[str, str] = dataclasses.field(default_factory=dict)
+    sources: collections.Counter[int] = dataclasses.field(
+        default_factory=collections.Counter
+    )
     histograms: figures.Figures = dataclasses.field(default_factory=figures.Figures)
 
 
@@ -67,7 +74,7 @@ def write_records(shard: plans.Shard) -> None:
     result = Result()
     with (
         tf.io.gfile.GFile(shard.problems_path, "w") as record,
-        tf.io.TFRecordWriter(shard.staged_path, options="GZIP") as writer,
+        tf.io.TFRecordWriter(shard.staged_path, _RECORD_OPTIONS) as writer,
     ):
         record.write("")  # or a shard without problems would leave no file
         log = problems.ProblemLog(plan.on_problem, record)
@@ -108,7 +115,10 @@ def read_results(
         for category_id, count in part["objects"].items():  # JSON keys are texts
             so_far.objects[int(category_id)] += count
         so_far.names |= {int(key): name for key, name in part["names"].items()}
-        so_far.pictures |= part["pictures"]
+        for position, count in part["sources"].items():
+            so_far.sources[int(position)] += count
+        for digest, file in part["pictures"].items():
+            _note_picture(digest, file, so_far, log)
         so_far.histograms.add(part["histograms"])
     return total
 
@@ -130,15 +140,26 @@ def _record_of(
         message = "no object is annotated, or none is left"
         _add(log, "image_without_objects", file, image, message, "kept")
     _count(image, file, drawn, result)
-    result.pictures[hashlib.sha256(picture.encoded).hexdigest()] = file
+    digest = hashlib.sha256(picture.encoded).hexdigest()
+    _note_picture(digest, file, result, log)
     return examples.build(image, picture, file, drawn)
+
+
+def _note_picture(
+    digest: str, file: str, result: Result, log: problems.ProblemLog
+) -> None:
+    first = result.pictures.setdefault(digest, file)
+    if first != file:
+        message = f"is the same picture as {first} of the same split"
+        log.add(problems.Problem("image_repeated", file, message, "kept"))
 
 
 def _picture_of(
     image: annotations.PlannedImage, plan: plans.Plan, log: problems.ProblemLog
 ) -> tuple[str, pictures.Picture | None]:
     """The picture's file below the root, and the picture unless it is left out."""
-    file, left_out = image.file_name, "image left out"
+    source = plan.sources[image.source]
+    file, left_out = source.prefix + image.file_name, "image left out"
     if image.height * image.width > plan.max_pixels:
         message = (
             f"the annotations say {image.width} x {image.height} px, wanted at most "
@@ -149,7 +170,7 @@ def _picture_of(
     path = _locate(image, plan, log)
     if path is None:
         return file, None
-    file = os.path.relpath(path, plan.sources[image.source].root)
+    file = source.prefix + os.path.relpath(path, source.root)
     size = (image.height, image.width, plan.max_pixels)
     try:
         if image.embedded_in:
@@ -176,10 +197,11 @@ def _locate(
     root, folders, name = _root_of(image, plan), source.folders, image.file_name
     if image.embedded_in:
         folders, name = [source.root], image.embedded_in
+    file = source.prefix + name
     try:
         path = safe_paths.find(root, folders, name)
     except PermissionError as error:
-        _add(log, "unsafe_path", name, image, f"{error}; copy it inside", "")
+        _add(log, "unsafe_path", file, image, f"{error}; copy it inside", "")
         return None
     except (OSError, ValueError) as error:  # a name no file system takes
         path, missing = None, f"cannot be looked for: {error}"
@@ -187,10 +209,10 @@ def _locate(
         searched = ", ".join(os.path.relpath(f, root) + "/" for f in folders)
         missing = f"no such file in {searched}"
     if path is None:
-        _add(log, "missing_image", name, image, missing, "image left out")
+        _add(log, "missing_image", file, image, missing, "image left out")
     elif not str(path).endswith(str(pathlib.PurePosixPath(name))):
         message = "is named with backslashes, which were read as slashes"
-        _add(log, "windows_separator", name, image, message, "kept")
+        _add(log, "windows_separator", file, image, message, "kept")
     return path
 
 
@@ -201,6 +223,7 @@ def _count(
     result: Result,
 ) -> None:
     result.images += 1
+    result.sources[image.source] += 1
     result.images_without_objects += not drawn
     instances = []
     for found in drawn:

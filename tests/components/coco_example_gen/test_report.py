@@ -24,7 +24,7 @@ def test_the_summary_counts_instances_by_class_and_every_kind_of_problem():
     log = problems.ProblemLog()
     log.merge({"missing_image": 30}, [])
     splits = {"train": result({7: 1, 5: 3}, 4, 2), "eval": result({5: 1, 7: 1})}
-    summary = report.conclude(LAYOUT, splits, log)
+    summary = report.conclude([LAYOUT], splits, log)
     train = summary["splits"]["train"]
     counted = ("images", "images_without_objects", "objects", "crowds")
     assert {key: train[key] for key in counted} == {
@@ -44,19 +44,19 @@ def test_a_split_without_images_or_a_training_split_of_crowds_only_is_refused():
     log.add(problems.Problem("missing_image", "a.png", "no such file", "left out", 4))
     empty = {"train": result({5: 1}), "eval": result({}, images=0)}
     with pytest.raises(errors.CocoFormatError) as raised:
-        report.conclude(LAYOUT, empty, log)
+        report.conclude([LAYOUT], empty, log)
     assert "val.json: not one image of the eval split" in str(raised.value)
     assert "a.png, image 4: no such file" in str(raised.value)
     crowds = {"train": result({}, crowds=3), "eval": result({5: 1})}
     with pytest.raises(errors.CocoFormatError, match="train.json: not one instance"):
-        report.conclude(LAYOUT, crowds, log)
+        report.conclude([LAYOUT], crowds, log)
 
 
 def test_classes_and_pictures_are_compared_between_the_splits():
     train = result({5: 1, 7: 1}, pictures={"aa": "train/1.png", "bb": "train/2.png"})
     held_out = result({5: 1, 9: 1}, pictures={"bb": "val/3.png", "cc": "val/4.png"})
     log = problems.ProblemLog()
-    summary = report.conclude(LAYOUT, {"train": train, "eval": held_out}, log)
+    summary = report.conclude([LAYOUT], {"train": train, "eval": held_out}, log)
     assert [(p.message, p.action) for p in log.examples[:2]] == [
         ("category 7 ('dot') is not in eval", "cannot be scored"),
         ("category 9 ('ring') is not in train", "cannot be learnt"),
@@ -78,3 +78,29 @@ def test_the_written_problems_are_listed_by_severity(tmp_path):
     wanted = ("error", "dropped", "repaired", "noted")
     assert told == [(severity, "é.png") for severity in wanted]
     assert content["counts"]["missing_image"] == 1
+
+
+def test_every_root_is_named_with_its_layout_and_its_images():
+    more = pathlib.Path("/more")
+    source = layouts.SplitSource(more, (more,), "labelme")
+    other = layouts.Layout("labelme", more, source, None, (), "more/")
+    train, held_out = result({5: 1}, images=3), result({5: 1}, images=1)
+    train.sources.update({0: 1, 1: 2})
+    held_out.sources.update({1: 1})
+    log = problems.ProblemLog()
+    summary = report.conclude([LAYOUT, other], {"train": train, "eval": held_out}, log)
+    assert summary["layout"] == "coco+labelme"
+    assert summary["sources"] == [
+        {
+            "root": "/data",
+            "layout": "coco",
+            "prefix": "",
+            "images": {"train": 1, "eval": 0},
+        },
+        {
+            "root": "/more",
+            "layout": "labelme",
+            "prefix": "more/",
+            "images": {"train": 2, "eval": 1},
+        },
+    ]

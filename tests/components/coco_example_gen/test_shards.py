@@ -1,4 +1,5 @@
 import pathlib
+import shutil
 
 import msgspec
 import numpy as np
@@ -133,3 +134,17 @@ def test_records_are_where_they_belong_only_when_they_are_published(plan):
     shards.publish([shard])
     assert pathlib.Path(shard.records_path).read_bytes() == staged
     assert not pathlib.Path(shard.staged_path).exists()
+
+
+def test_a_picture_that_comes_twice_in_a_split_is_told(plan, root):
+    shutil.copy(root / "1.png", root / "4.png")
+    written = [plan([image(1, 0), image(2, 0)]), plan([image(4, 0), image(1, 0)])]
+    for shard in written:
+        shards.write_records(shard)
+    log = problems.ProblemLog()
+    total = shards.read_results(written, log)
+    assert [(p.kind, p.file, p.message) for p in log.examples] == [
+        ("image_repeated", "1.png", "is the same picture as 4.png of the same split"),
+        ("image_repeated", "4.png", "is the same picture as 1.png of the same split"),
+    ]
+    assert total["train"].images == 4
