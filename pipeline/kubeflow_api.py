@@ -98,6 +98,11 @@ def _configuration(access: Access) -> "kfp_server_api.Configuration":
 
     if access.host is None and not access.in_cluster:
         raise errors.UserError("which API? Give --host URL, or --in-cluster in a pod.")
+    if "@" in access.where:
+        raise errors.UserError(
+            "--host: holds a user or a password, which messages would repeat. Give the "
+            "address alone, and a token with --token-env."
+        )
     if urllib.parse.urlsplit(access.where).scheme not in ("http", "https"):
         raise errors.UserError(f"--host {access.host}: wanted http:// or https://.")
     configuration = kfp_server_api.Configuration(host=access.where)

@@ -83,6 +83,12 @@ def server(request):
 
 
 @pytest.fixture(scope="session")
+def missing_database():
+    """Tells what has to be installed for a server; nothing when it can start."""
+    return databases.missing
+
+
+@pytest.fixture(scope="session")
 def password():
     return databases.PASSWORD
 

@@ -10,6 +10,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 
+import tied
+
 USER = "m2f"
 PASSWORD = "a-password-of-this-test"  # noqa: S105
 NAMES = ("mariadb", "postgresql")
@@ -45,9 +47,7 @@ def serving(name: str) -> Iterator[str]:
         scheme = {"mariadb": "mysql", "postgresql": "postgresql"}[name]
         yield f"{scheme}://{USER}@127.0.0.1:{port}"
     finally:
-        server.terminate()
-        server.wait(timeout=60)
-        shutil.rmtree(folder, ignore_errors=True)
+        tied.stop(server)
 
 
 def _start_mariadb(
@@ -60,7 +60,7 @@ def _start_mariadb(
     command = ["mariadbd", "--no-defaults", data, f"--port={port}"]
     command += [f"--socket={folder / 'socket'}", "--bind-address=127.0.0.1"]
     command += ["--innodb-flush-log-at-trx-commit=0"]
-    return _background([*as_account, *command])
+    return _background(folder, [*as_account, *command])
 
 
 def _make_user(folder: pathlib.Path) -> None:
@@ -85,7 +85,7 @@ def _start_postgresql(
     command = [_postgresql_program("postgres"), "-D", data, "-p", str(port), "-F"]
     command += ["-c", "listen_addresses=127.0.0.1"]
     command += ["-c", f"unix_socket_directories={folder}"]
-    return _background([*as_account, *command])
+    return _background(folder, [*as_account, *command])
 
 
 def _postgresql_program(name: str) -> str | None:
@@ -97,9 +97,9 @@ def _run(command: list[str]) -> None:
     subprocess.run(command, check=True, capture_output=True, timeout=120)
 
 
-def _background(command: list[str]) -> subprocess.Popen:
+def _background(folder: pathlib.Path, command: list[str]) -> subprocess.Popen:
     quiet = subprocess.DEVNULL
-    return subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
+    return tied.start(command, remove=folder, stdout=quiet, stderr=quiet)
 
 
 def _free_port() -> int:

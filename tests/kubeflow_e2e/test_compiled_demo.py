@@ -12,8 +12,8 @@ from ml_metadata.proto import metadata_store_pb2
 
 from pipeline import errors, metadata_url, store
 
-# Two runs of eleven nodes, and two killed attempts of each.
-pytestmark = pytest.mark.timeout(3000)
+# Two runs of eleven nodes, and two killed attempts of each: all of it is to take less.
+pytestmark = pytest.mark.timeout(1200)
 
 NODES = 11
 

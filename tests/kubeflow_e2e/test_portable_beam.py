@@ -6,9 +6,7 @@ of Flink's: jobs go over the network, and workers know nothing of who sent them.
 
 import contextlib
 import json
-import os
 import pathlib
-import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +14,7 @@ import time
 
 import numpy as np
 import pytest
+import tied
 from google.protobuf import json_format
 
 from components.coco_evaluator import assessment, thresholds
@@ -91,11 +90,10 @@ def cluster(tmp_path_factory):
     try:
         for port, (module, *arguments) in commands.items():
             with (folder / f"{module}.log").open("wb") as log:
-                process = subprocess.Popen(
+                process = tied.start(
                     [sys.executable, "-m", f"apache_beam.runners.{module}", *arguments],
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    start_new_session=True,
                 )
             processes.append(process)
             wait_for(port, process)
@@ -108,9 +106,7 @@ def cluster(tmp_path_factory):
         )
     finally:
         for process in processes:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-            process.wait(timeout=30)
+            tied.stop(process)
 
 
 @pytest.fixture(scope="module")
