@@ -4,6 +4,7 @@ Every form of a COCO segmentation is read into them; `mask_crop` turns them dens
 inside a graph.
 """
 
+import ast
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,7 +31,7 @@ def runs_from_segmentation(
     Args:
         segmentation: list of polygons `[x0, y0, x1, y1, ...]` in px, whose union is
             the mask, or `{"size": [h, w], "counts": ...}` with counts as a list of
-            run lengths or as COCO's compressed text (str or bytes).
+            run lengths or as COCO's compressed text (str, bytes, or a str of bytes).
         height, width: of the image, px.
 
     Returns:
@@ -185,6 +186,16 @@ def _canonical(runs: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], joined]) if values[0] else joined
 
 
+def _bytes_of(text: str) -> bytes:
+    try:
+        value = ast.literal_eval(text)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        value = None
+    if not isinstance(value, bytes):
+        raise MaskError("RLE counts are a text that looks like Python bytes and is not")
+    return value
+
+
 def _decompress(counts: str | bytes) -> np.ndarray:
     """Reads COCO's text: 5 bits a character, low first, differences to two before.
 
@@ -192,7 +203,13 @@ def _decompress(counts: str | bytes) -> np.ndarray:
         MaskError: characters outside `0`..`o`, an unfinished or an oversized number.
     """
     if isinstance(counts, str):
-        counts = counts.encode("utf-8")
+        # "b'...'" is what Python makes of bytes that are written as text.
+        is_bytes_text = counts[:2] in ("b'", 'b"') and counts[-1:] == counts[1]
+        counts = (
+            _bytes_of(counts)
+            if is_bytes_text
+            else counts.encode("utf-8", "surrogatepass")
+        )
     codes = np.frombuffer(counts, np.uint8).astype(np.int64) - 48
     if not codes.size:
         return np.zeros([0], np.int64)

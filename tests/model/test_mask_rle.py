@@ -37,10 +37,35 @@ def test_every_mask_survives_all_forms_of_rle(mask):
     }
     if not mask.any():
         return
-    for counts in (runs.tolist(), text, reference["counts"]):
+    for counts in (runs.tolist(), text, reference["counts"], str(reference["counts"])):
         segmentation = {"size": [height, width], "counts": counts}
         read, dropped = mask_rle.runs_from_segmentation(segmentation, height, width)
         assert read.tolist() == runs.tolist() and dropped == 0
+
+
+COORDINATES = st.floats(-6, 26, allow_nan=False).map(lambda value: round(value, 2))
+POLYGONS = st.lists(
+    st.lists(COORDINATES, min_size=6, max_size=14).filter(lambda p: len(p) % 2 == 0),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(POLYGONS, st.integers(1, 20), st.integers(1, 20))
+def test_every_polygon_is_drawn_bit_for_bit_as_pycocotools_draws_it(
+    polygons, height, width
+):
+    parts = coco_mask.frPyObjects(polygons, height, width)
+    wanted = coco_mask.decode(coco_mask.merge(parts))
+    try:
+        runs, _ = mask_rle.runs_from_segmentation(polygons, height, width)
+    except mask_rle.EmptyMaskError:
+        assert not wanted.any()
+        return
+    rle = mask_rle.to_coco_rle(runs, height, width)
+    np.testing.assert_array_equal(coco_mask.decode(rle), wanted)
+    assert runs.tolist() == mask_rle.runs_from_mask(wanted).tolist()
 
 
 @settings(deadline=None, max_examples=200)
@@ -118,6 +143,9 @@ def test_a_polygon_outside_of_the_image_is_an_empty_mask():
         ({"size": [5, 4], "counts": "oooooooo0"}, "above 32 bits"),
         ({"size": [5, 4], "counts": None}, "counts are a NoneType"),
         ({"size": [5, 4], "counts": ""}, "sum to 0"),
+        ({"size": [5, 4], "counts": "b'\\x'"}, "looks like Python bytes and is not"),
+        ({"size": [5, 4], "counts": "\ud800"}, "character COCO does not use"),
+        ({"size": [2**16, 2**16], "counts": [2**32]}, "is not the image's"),
         ("mask", "segmentation is a str"),
         ([1, 2, 3, 4, 5, 6], "a polygon is a int"),
     ],

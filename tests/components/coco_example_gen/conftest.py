@@ -9,13 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from tfx.dsl.components.base import base_beam_executor
-from tfx.proto import example_gen_pb2
-from tfx.types import standard_artifacts
-from tfx.utils import proto_utils
 
-from components import artifact_types
-from components.coco_example_gen import executor
+from components.coco_example_gen import ingestion, layouts
 from model import features
 from pipeline import data_config
 
@@ -28,7 +23,7 @@ class Ingested:
 
     uri: pathlib.Path
     report_uri: pathlib.Path
-    split_names: str
+    split_names: str = ""
 
     def records(self, split: str) -> list[bytes]:
         files = sorted((self.uri / f"Split-{split}").glob("*.gz"))
@@ -105,6 +100,14 @@ class CocoFolder:
         target.write_text(json.dumps(content))
         return content
 
+    def train_and_eval(self, images, annotations, categories=None) -> None:
+        """The train split as given, beside an eval split of one good image."""
+        self.image("val/2.png")
+        held_out = [self.entry(2, "2.png")], [self.annotation(2)], categories
+        self.write("annotations/instances_val.json", *held_out)
+        train = "annotations/instances_train.json"
+        self.write(train, images, annotations, categories)
+
     def two_splits(self, **changes) -> None:
         """One image with one square in each split; `changes` are the train one's."""
         for split, image_id in (("train", 1), ("val", 2)):
@@ -123,11 +126,42 @@ def coco_folder(tmp_path):
 
 @pytest.fixture
 def ingest(tmp_path):
+    """Ingests a folder in this process, without TFX and Beam."""
+    runs = []
+
+    def run(root, run_shards=ingestion.run_here, **settings) -> Ingested:
+        folder = tmp_path / f"run{len(runs)}"
+        runs.append(folder)
+        found = data_config.IngestSettings(**settings)
+        ingestion.ingest(
+            [layouts.detect(root, found.layout)],
+            found,
+            str(folder / "work"),
+            {name: str(folder / f"Split-{name}") for name in ("train", "eval")},
+            str(folder / "report"),
+            run_shards,
+        )
+        return Ingested(folder, folder / "report")
+
+    return run
+
+
+@pytest.fixture
+def execute(tmp_path):
     """Runs the real executor over a folder."""
+    # Imports of TFX take seconds, which most of the tests beside this file can spare.
+    from tfx.dsl.components.base import base_beam_executor
+    from tfx.proto import example_gen_pb2
+    from tfx.types import standard_artifacts
+    from tfx.utils import proto_utils
+
+    from components import artifact_types
+    from components.coco_example_gen import executor
+
     runs = []
 
     def run(root, beam_args=(), **settings) -> Ingested:
-        folder = tmp_path / f"run{len(runs)}"
+        folder = tmp_path / f"executed{len(runs)}"
         runs.append(folder)
         examples = standard_artifacts.Examples()
         examples.uri = str(folder / "examples")

@@ -14,7 +14,7 @@ from pipeline import progress, toy_coco
 SQUARE = [[2, 3, 6, 3, 6, 8, 2, 8]]  # x 2..5, y 3..7
 
 
-def test_every_key_of_an_example_is_derived_from_the_file(coco_folder, ingest):
+def test_every_key_of_an_example_is_derived_from_the_file(coco_folder, execute):
     crowd = {"size": [16, 12], "counts": [16, 16, 160]}  # the second column
     coco_folder.image("train/1.png")
     coco_folder.image("val/2.png")
@@ -33,7 +33,7 @@ def test_every_key_of_an_example_is_derived_from_the_file(coco_folder, ingest):
         [],
         categories,
     )
-    ingested = ingest(coco_folder.root)
+    ingested = execute(coco_folder.root)
     assert artifact_utils.decode_split_names(ingested.split_names) == ["train", "eval"]
     (example,) = ingested.examples("train")
     encoded = (coco_folder.root / "train" / "1.png").read_bytes()
@@ -63,9 +63,9 @@ def test_every_key_of_an_example_is_derived_from_the_file(coco_folder, ingest):
         assert (example[key] if found is None else found) == value, key
 
 
-def test_stored_masks_are_those_pycocotools_draws(tmp_path, ingest):
+def test_stored_masks_are_those_pycocotools_draws(tmp_path, execute):
     root = toy_coco.generate(tmp_path / "toy", 12, 6, size=64)
-    ingested = ingest(root)
+    ingested = execute(root)
     for split, file in (("train", "train"), ("eval", "val")):
         truth = coco.COCO(str(root / "annotations" / f"instances_{file}.json"))
         examples = ingested.examples(split)
@@ -87,7 +87,7 @@ def test_stored_masks_are_those_pycocotools_draws(tmp_path, ingest):
                 np.testing.assert_array_equal(mask, expected)
 
 
-def test_any_number_of_workers_writes_the_same_bytes(tmp_path, ingest, monkeypatch):
+def test_any_number_of_workers_writes_the_same_bytes(tmp_path, execute, monkeypatch):
     monkeypatch.setattr(plans, "IMAGES_PER_SHARD", 4)
     root = toy_coco.generate(tmp_path / "toy", 14, 5, size=64)
 
@@ -95,9 +95,9 @@ def test_any_number_of_workers_writes_the_same_bytes(tmp_path, ingest, monkeypat
         files = sorted(ingested.uri.rglob("*.gz"))
         return {str(f.relative_to(ingested.uri)): f.read_bytes() for f in files}
 
-    alone = records(ingest(root))
+    alone = records(execute(root))
     threads = ["--direct_running_mode=multi_threading", "--direct_num_workers=2"]
-    together = records(ingest(root, threads))
+    together = records(execute(root, threads))
     assert together == alone
     assert list(alone)[:2] == [
         "Split-eval/data_tfrecord-00000-of-00002.gz",
@@ -106,7 +106,7 @@ def test_any_number_of_workers_writes_the_same_bytes(tmp_path, ingest, monkeypat
     assert len(alone) == 2 + 4
 
 
-def test_progress_counts_every_image(coco_folder, ingest):
+def test_progress_counts_every_image(coco_folder, execute):
     seen = []
 
     class Bar:
@@ -124,16 +124,16 @@ def test_progress_counts_every_image(coco_folder, ingest):
     coco_folder.two_splits()
     progress.set_reporter(Reporter())
     try:
-        ingest(coco_folder.root)
+        execute(coco_folder.root)
     finally:
         progress.set_reporter(progress.LogReporter())
     reading = [("Reading annotations", None), "done"]
     assert seen == [*reading, ("Ingesting images", 2), 1, 1, "done"]
 
 
-def test_the_summary_counts_images_objects_crowds_and_classes(tmp_path, ingest):
+def test_the_summary_counts_images_objects_crowds_and_classes(tmp_path, execute):
     root = toy_coco.generate(tmp_path / "toy", 20, 4, size=64)
-    summary = ingest(root).summary
+    summary = execute(root).summary
     content = json.loads((root / "annotations/instances_train.json").read_text())
     plain = [a["category_id"] for a in content["annotations"] if not a["iscrowd"]]
     train = summary["splits"]["train"]
@@ -146,7 +146,7 @@ def test_the_summary_counts_images_objects_crowds_and_classes(tmp_path, ingest):
     assert train["images_without_objects"] == 1
 
 
-def test_roboflow_and_single_layouts_are_read_too(coco_folder, ingest):
+def test_roboflow_and_single_layouts_are_read_too(coco_folder, execute):
     for split, image_id in (("train", 1), ("valid", 2)):
         coco_folder.image(f"{split}/{image_id}.jpg")
         coco_folder.write(
@@ -154,7 +154,7 @@ def test_roboflow_and_single_layouts_are_read_too(coco_folder, ingest):
             [coco_folder.entry(image_id, f"{image_id}.jpg")],
             [coco_folder.annotation(image_id)],
         )
-    ingested = ingest(coco_folder.root)
+    ingested = execute(coco_folder.root)
     assert ingested.summary["layout"] == "roboflow"
     names = [e[features.IMAGE_FILENAME] for e in ingested.examples("eval")]
     assert names == [b"valid/2.jpg"]
@@ -164,6 +164,6 @@ def test_roboflow_and_single_layouts_are_read_too(coco_folder, ingest):
         other.image(f"images/{image_id}.jpg")
     entries = [other.entry(i, f"{i}.jpg") for i in (1, 2, 3)]
     other.write("trainval.json", entries, [other.annotation(i) for i in (1, 2, 3)])
-    ingested = ingest(other.root)
+    ingested = execute(other.root)
     assert len(ingested.records("train")) == 2
     assert len(ingested.records("eval")) == 1
