@@ -85,8 +85,11 @@ def demo(
 @app.command()
 def run(
     data: Annotated[
-        pathlib.Path,
-        typer.Option(help="Folder with COCO annotations and images."),
+        list[pathlib.Path],
+        typer.Option(
+            help="Folder with annotations and images: COCO, LabelMe and others; "
+            "repeatable, several are merged."
+        ),
     ],
     config: Annotated[
         str,

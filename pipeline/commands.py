@@ -34,23 +34,27 @@ def demo(root: pathlib.Path, quick: bool, overrides: Sequence[str]) -> int:
         toy_coco.generate(folder, **images)
         if quick:
             terminal.print("quick: a smoke run, any defined mask AP is blessed")
-        return _run_graph(settings, folder, space, terminal, log)
+        return _run_graph(settings, [folder], space, terminal, log)
 
 
 def run(
-    data: pathlib.Path, source: str, root: pathlib.Path, overrides: Sequence[str]
+    data: Sequence[pathlib.Path],
+    source: str,
+    root: pathlib.Path,
+    overrides: Sequence[str],
 ) -> int:
-    """Runs the graph on the user's data."""
+    """Runs the graph on the user's data: one folder, or several as one dataset."""
     settings = config_file.load(source, overrides)
-    data = _require_folder(data)
+    folders = [_require_folder(folder) for folder in data]
     space = workspace.Workspace(root)
-    if data in (space.root, *space.root.parents):
-        raise errors.WorkspaceError(
-            f"workspace {space.root}: lies inside --data {data}, so every run would "
-            "change the data it reads. Name another with --workspace."
-        )
+    for folder in folders:
+        if folder in (space.root, *space.root.parents):
+            raise errors.WorkspaceError(
+                f"workspace {space.root}: lies inside --data {folder}, so every run "
+                "would change the data it reads. Name another with --workspace."
+            )
     with _session(space, "run") as (terminal, log):
-        return _run_graph(settings, data, space, terminal, log)
+        return _run_graph(settings, folders, space, terminal, log)
 
 
 def predict(
@@ -130,7 +134,7 @@ def _require_folder(data: pathlib.Path) -> pathlib.Path:
 
 def _run_graph(
     settings: config.PipelineConfig,
-    data: pathlib.Path,
+    data: Sequence[pathlib.Path],
     space: workspace.Workspace,
     terminal: rich.console.Console,
     log: pathlib.Path,

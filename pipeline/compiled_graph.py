@@ -11,7 +11,7 @@ from pipeline import config, graph, ir
 
 def build(
     settings: config.PipelineConfig,
-    data: str,
+    data: tuple[str, ...],
     root: pathlib.Path,
     serving: pathlib.Path,
 ) -> pipeline_pb2.Pipeline:
@@ -20,12 +20,12 @@ def build(
     The run id stays a parameter, and no metadata store is named in it.
 
     Args:
-        data: the COCO folder.
+        data: the folders of annotated images.
         root: artifacts go to `<root>/<name>`, the schema to `<root>/schemas`.
         serving: blessed models go to `<serving>/<model name>/<version>`.
     """
     locations = graph.Locations(
-        data_root=data,
+        data_roots=data,
         artifact_root=str(root / settings.name),
         serving_root=str(serving),
         schema_file=str(_schema_by_content(root / "schemas")),

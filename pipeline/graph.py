@@ -42,14 +42,14 @@ class Locations:
     """Where a run reads and writes; the only thing a runner adds to the graph.
 
     Attributes:
-        data_root: the COCO folder.
+        data_roots: the folders of annotated images, which are merged into one dataset.
         artifact_root: TFX's pipeline root.
         serving_root: blessed models go to `<serving_root>/<model name>/<version>`.
         schema_file: the curated schema. TFX keys its cache by this path and not by
             the content, so a path should name the content.
     """
 
-    data_root: str
+    data_roots: tuple[str, ...]
     artifact_root: str
     serving_root: str
     schema_file: str = str(SCHEMA)
@@ -76,7 +76,7 @@ def create_pipeline(
 def _beam_args(settings: config.PipelineConfig, locations: Locations) -> list[str]:
     run = settings.run
     if run.beam_runner == "dataflow":
-        for place in (locations.data_root, locations.artifact_root):
+        for place in (*locations.data_roots, locations.artifact_root):
             if not place.startswith("gs://"):
                 raise errors.ConfigError(
                     f"run.beam_runner dataflow: Google's machines cannot read {place}; "
@@ -92,7 +92,7 @@ def _nodes(
     settings: config.PipelineConfig, locations: Locations, with_history: bool
 ) -> list[base_node.BaseNode]:
     example_gen = coco_example_gen.CocoExampleGen(
-        input_base=locations.data_root,
+        roots=locations.data_roots,
         settings=settings.data.ingest_settings(),
         code_digest=code_digest.of_module("components.coco_example_gen.executor"),
     )

@@ -15,6 +15,7 @@ from tfx.dsl.compiler import compiler
 
 from pipeline import (
     config,
+    data_roots,
     graph,
     ir,
     kubeflow_checks,
@@ -70,7 +71,8 @@ def compile_yaml(
 def dag_of(settings: config.PipelineConfig) -> Dag:
     """Node ids and edges; they depend on no path, so none has to exist here."""
     cluster = settings.kubeflow
-    locations = graph.Locations(cluster.data, cluster.root, cluster.serving_root)
+    data = data_roots.parse(cluster.data)
+    locations = graph.Locations(data, cluster.root, cluster.serving_root)
     # The weights are where the pods are: the first task looks at them.
     train = settings.train.model_copy(update={"init_from": None})
     shape = settings.model_copy(update={"train": train})

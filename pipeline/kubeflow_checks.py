@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pipeline import (
     compile_checks,
     config,
+    data_roots,
     errors,
     kubeflow_config,
     kubeflow_names,
@@ -114,19 +115,20 @@ def _folder_problems(settings: config.PipelineConfig) -> Iterator[str]:
     folders = {
         "kubeflow.root": cluster.root,
         "kubeflow.serving_root": cluster.serving_root,
-        "kubeflow.data": cluster.data,
     }
+    written = tuple(folders)
     if settings.train.init_from is not None:
         folders["train.init_from"] = settings.train.init_from
     for key, path in folders.items():
         yield from _sharing_problems(key, path, cluster.pvc)
-    fixed = cluster.data.split("{")[0]
-    for key in ("kubeflow.root", "kubeflow.serving_root"):
-        if _is_below(folders[key], fixed):
-            yield (
-                f"{key} {folders[key]}: lies inside kubeflow.data {cluster.data}, so "
-                "every run would change the data it reads."
-            )
+    for root in data_roots.parse(cluster.data):
+        yield from _sharing_problems("kubeflow.data", root, cluster.pvc)
+        for key in written:
+            if _is_below(folders[key], data_roots.fixed_part(root)):
+                yield (
+                    f"{key} {folders[key]}: lies inside kubeflow.data {root}, so every "
+                    "run would change the data it reads."
+                )
 
 
 def _sharing_problems(

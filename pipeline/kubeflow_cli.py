@@ -113,7 +113,9 @@ def submit(
     namespace: NamespaceOption = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Data folder as the pods see it; may hold {SPAN}."),
+        typer.Option(
+            help="Data folder as the pods see it, or several: /a:/b; may hold {SPAN}."
+        ),
     ] = None,
     overrides: SetOption = None,
     run_name: Annotated[str | None, typer.Option(help="Shown in Kubeflow.")] = None,

@@ -129,12 +129,21 @@ def _draw_model(root: rich.tree.Tree, found: Trace) -> None:
 def _draw_examples(node: rich.tree.Tree, found: Trace) -> None:
     examples = found.example_gen.outputs["examples"][0]
     data = node.add(f"examples #{examples.artifact_id} by {_who(found.example_gen)}")
-    data.add(f"data {escape(str(found.example_gen.properties.get('input_base')))}")
+    for folder in _data_folders(found.example_gen):
+        data.add(f"data {escape(folder)}")
     fingerprint = examples.properties.get("input_fingerprint", "unknown")
     data.add(f"data fingerprint {escape(str(fingerprint))}")
     data.add(f"code digest {found.example_gen.properties.get('code_digest')}")
     if found.gate is not None:
         data.add(f"data gate passed, {_who(found.gate)}")
+
+
+def _data_folders(example_gen: store.Execution) -> list[str]:
+    """The folders that were read, with the spans and versions that were found."""
+    base = str(example_gen.properties.get("input_base"))
+    config = json.loads(str(example_gen.properties.get("input_config", "{}")))
+    below = [pathlib.PurePath(s["pattern"]).parent for s in config.get("splits", [])]
+    return [str(pathlib.PurePath(base) / folder) for folder in below] or [base]
 
 
 def _custom_config(trainer: store.Execution) -> tuple[dict, dict[str, str]]:

@@ -2,8 +2,9 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 
-from pipeline import errors
+from pipeline import data_roots, errors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -11,12 +12,12 @@ class Places:
     """Where a run reads and writes.
 
     Attributes:
-        data: the COCO folder; `{SPAN}` in it is looked up by the ingestion.
+        data: the folders of annotated images; the ingestion looks up `{SPAN}` in them.
         root: artifacts, logs and the compiled graph.
         serving: blessed models go to `<serving>/<model name>/<version>`.
     """
 
-    data: str
+    data: tuple[str, ...]
     root: pathlib.Path
     serving: pathlib.Path
 
@@ -24,29 +25,24 @@ class Places:
 def require(data: str, root: str, serving: str) -> Places:
     """Checks that this pod sees the folders; those that are written are made.
 
+    Args:
+        data: one folder, or several as `data_roots` has them.
+
     Raises:
         ConfigError: one is not on a volume, the data is not there, or a run would
             write into it.
     """
-    for option, text in (("--data", data), ("--root", root), ("--serving", serving)):
+    written = (("--root", root), ("--serving", serving))
+    roots = data_roots.parse(data)
+    for option, text in (*(("--data", each) for each in roots), *written):
         if "://" in text or not pathlib.Path(text).is_absolute():
             raise errors.ConfigError(
                 f"{option} {text!r}: wanted an absolute path on the volume that all "
                 "pods mount. Mount a bucket as a volume to use one."
             )
-    if "{" not in data and not pathlib.Path(data).is_dir():
-        raise errors.ConfigError(
-            f"--data {data}: no such folder in this pod. Copy the data to the volume, "
-            "or see what is mounted where."
-        )
-    fixed = data.partition("{")[0]
-    for option, text in (("--root", root), ("--serving", serving)):
-        if pathlib.Path(text).is_relative_to(fixed):
-            raise errors.ConfigError(
-                f"--data {data}: holds {option} {text}, so every run would change the "
-                "data it reads. Name the folder of the pictures alone."
-            )
-    found = Places(data, pathlib.Path(root), pathlib.Path(serving))
+    for each in roots:
+        _check_data(each, written)
+    found = Places(roots, pathlib.Path(root), pathlib.Path(serving))
     for folder in (found.root, found.serving):
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -56,3 +52,18 @@ def require(data: str, root: str, serving: str) -> Places:
                 "mounted and that the pod's user may write to it."
             ) from None
     return found
+
+
+def _check_data(data: str, written: Sequence[tuple[str, str]]) -> None:
+    fixed = data_roots.fixed_part(data)
+    if fixed == data and not pathlib.Path(data).is_dir():
+        raise errors.ConfigError(
+            f"--data {data}: no such folder in this pod. Copy the data to the volume, "
+            "or see what is mounted where."
+        )
+    for option, text in written:
+        if pathlib.Path(text).is_relative_to(fixed):
+            raise errors.ConfigError(
+                f"--data {data}: holds {option} {text}, so every run would change the "
+                "data it reads. Name the folder of the pictures alone."
+            )

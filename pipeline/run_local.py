@@ -8,6 +8,7 @@ recorded as failed and its half-written outputs are removed.
 import dataclasses
 import datetime
 import pathlib
+from collections.abc import Sequence
 from typing import Protocol
 
 from tfx.dsl.compiler import constants
@@ -37,18 +38,18 @@ class NodeObserver(Protocol):
 
 def run(
     settings: config.PipelineConfig,
-    data_root: pathlib.Path,
+    data: Sequence[pathlib.Path],
     space: workspace.Workspace,
     observer: NodeObserver,
 ) -> RunResult:
-    """Runs every node of the graph on `data_root` inside the workspace.
+    """Runs every node of the graph on the data folders inside the workspace.
 
     Raises:
         UserError: from a node that refused its input.
         PipelineError: when a node failed.
     """
-    data = str(data_root.expanduser().absolute())
-    compiled = compiled_graph.build(settings, data, space.artifacts, space.serving)
+    roots = tuple(str(root.expanduser().absolute()) for root in data)
+    compiled = compiled_graph.build(settings, roots, space.artifacts, space.serving)
     run_id = datetime.datetime.now().isoformat()
     runtime_parameter_utils.substitute_runtime_parameter(
         compiled, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}

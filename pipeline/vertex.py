@@ -16,6 +16,7 @@ from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
 from pipeline import (
     config,
+    data_roots,
     errors,
     graph,
     kubeflow_config,
@@ -73,7 +74,9 @@ def _pipeline(settings: config.PipelineConfig) -> tfx_pipeline.Pipeline:
     cluster = settings.kubeflow
     digest = hashlib.sha256(graph.SCHEMA.read_bytes()).hexdigest()[:16]
     locations = graph.Locations(
-        data_root=vertex_checks.mounted(cluster.data),
+        data_roots=tuple(
+            vertex_checks.mounted(root) for root in data_roots.parse(cluster.data)
+        ),
         artifact_root=cluster.root,
         serving_root=vertex_checks.mounted(cluster.serving_root),
         schema_file=f"{run_vertex.PACKAGED}schemas/{graph.SCHEMA.name}#{digest}",

@@ -3,7 +3,13 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from pipeline import compile_checks, config, kubeflow_config, kubeflow_names
+from pipeline import (
+    compile_checks,
+    config,
+    data_roots,
+    kubeflow_config,
+    kubeflow_names,
+)
 
 _PLACE = "Vertex AI"
 _LONGEST_NAME = 128
@@ -104,10 +110,11 @@ def _folder_problems(settings: config.PipelineConfig) -> Iterator[str]:
         )
     folders = {
         "kubeflow.serving_root": cluster.serving_root,
-        "kubeflow.data": cluster.data,
         "train.init_from": settings.train.init_from or "gs://",
     }
-    for key, path in folders.items():
+    places = [*folders.items()]
+    places += [("kubeflow.data", root) for root in data_roots.parse(cluster.data)]
+    for key, path in places:
         if not mounted(path).startswith(f"{_MOUNT}/"):
             yield f"{key} {path}: wanted a place in Cloud Storage, gs://bucket/folder."
     if "{" in cluster.data:

@@ -1,4 +1,6 @@
-"""CocoExampleGen: a COCO folder in, standard Examples and an ingestion report out."""
+"""CocoExampleGen: annotated images in, Examples and an ingestion report out."""
+
+from collections.abc import Sequence
 
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
@@ -32,7 +34,7 @@ class CocoExampleGenSpec(types.ComponentSpec):
 
 
 class CocoExampleGen(base_beam_component.BaseBeamComponent):
-    """Ingests a COCO folder with the splits `train` and `eval`."""
+    """Ingests annotated images as the splits `train` and `eval`."""
 
     SPEC_CLASS = CocoExampleGenSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
@@ -40,24 +42,23 @@ class CocoExampleGen(base_beam_component.BaseBeamComponent):
 
     def __init__(
         self,
-        input_base: str,
+        roots: Sequence[str],
         settings: data_config.IngestSettings = _DEFAULT_SETTINGS,
         code_digest: str = "",
     ):
         """Builds the node.
 
         Args:
-            input_base: the folder; may hold `{SPAN}` and `{VERSION}`, of which the
+            roots: the folders; each may hold `{SPAN}` and `{VERSION}`, of which the
                 latest are taken.
-            settings: how the folder is read.
+            settings: how the folders are read.
             code_digest: of the installed packages; part of the cache key.
         """
-        base, pattern = driver.split_at_placeholder(input_base)
-        split = example_gen_pb2.Input.Split(name="dataset", pattern=pattern)
+        base, splits = driver.input_of(roots)
         super().__init__(
             spec=CocoExampleGenSpec(
                 input_base=base,
-                input_config=example_gen_pb2.Input(splits=[split]),
+                input_config=example_gen_pb2.Input(splits=splits),
                 output_config=example_gen_pb2.Output(),
                 output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,
                 output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,

@@ -1,7 +1,8 @@
 """Decides, before the cache is asked, which data would be read and what it is."""
 
+import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tfx.components.example_gen import driver, input_processor
 from tfx.proto import example_gen_pb2, range_config_pb2
@@ -12,18 +13,8 @@ from pipeline import data_config, errors
 _UNUSABLE = "unusable"
 
 
-class CocoInputProcessor(input_processor.FileBasedInputProcessor):
-    """Resolves `{SPAN}` and `{VERSION}`, and fingerprints the folder they lead to."""
-
-    def __init__(
-        self,
-        input_base_uri: str,
-        splits: Iterable[example_gen_pb2.Input.Split],
-        range_config: range_config_pb2.RangeConfig | None,
-        layout: str,
-    ):
-        super().__init__(input_base_uri, splits, range_config)
-        self._layout = layout
+class RootProcessor(input_processor.FileBasedInputProcessor):
+    """Resolves `{SPAN}` and `{VERSION}` of one root."""
 
     def resolve_span_and_version(self) -> tuple[int, int | None]:
         if not self._is_match_span and not self._is_match_date:
@@ -36,15 +27,56 @@ class CocoInputProcessor(input_processor.FileBasedInputProcessor):
                 f"{pattern.parent}: no folder fits the placeholders: {error}."
             ) from None
 
-    def get_input_fingerprint(self, span: int, version: int | None) -> str:
-        pattern = self.get_pattern_for_span_version(
-            self._splits[0].pattern, span, version
+
+class CocoInputProcessor(input_processor.InputProcessor):
+    """Takes the latest span and version of each root, and fingerprints all of them.
+
+    To TFX the roots are splits of the input, of which it has one span and version: the
+    highest, and the version of the first root that has it.
+    """
+
+    def __init__(
+        self,
+        input_base_uri: str,
+        splits: Iterable[example_gen_pb2.Input.Split],
+        range_config: range_config_pb2.RangeConfig | None,
+        layout: str,
+    ):
+        super().__init__(splits, range_config)
+        self._input_base = input_base_uri
+        self._layout = layout
+        self._processors = {
+            split.pattern: RootProcessor(input_base_uri, [split], range_config)
+            for split in splits
+        }
+        self._found: dict[str, tuple[int, int | None]] = {}
+
+    def resolve_span_and_version(self) -> tuple[int, int | None]:
+        for pattern, processor in self._processors.items():
+            self._found[pattern] = processor.resolve_span_and_version()
+        return max(self._found.values(), key=lambda found: found[0])
+
+    def get_pattern_for_span_version(
+        self, pattern: str, span: int, version: int | None
+    ) -> str:
+        return self._processors[pattern].get_pattern_for_span_version(
+            pattern, *self._found[pattern]
         )
+
+    def get_latest_span(self) -> int:
+        return self.resolve_span_and_version()[0]
+
+    def get_input_fingerprint(self, span: int, version: int | None) -> str:
+        patterns = [
+            self.get_pattern_for_span_version(split.pattern, span, version)
+            for split in self._splits
+        ]
         # A driver that raises leaves its execution running in the metadata store, so
         # a folder that cannot be used is left to the executor to refuse.
         try:
-            root = dataset_root(self._input_base_uri, pattern)
-            return fingerprints.of_layout(layouts.detect(root, self._layout))
+            roots = [dataset_root(self._input_base, pattern) for pattern in patterns]
+            found = layouts.detect_all(roots, self._layout)
+            return fingerprints.of_layouts(found)
         except (errors.CocoFormatError, OSError):
             return _UNUSABLE
 
@@ -73,6 +105,40 @@ class Driver(driver.FileBasedDriver):
         return CocoInputProcessor(
             input_base_uri or "", splits, range_config, self._layout
         )
+
+
+def input_of(roots: Sequence[str]) -> tuple[str, list[example_gen_pb2.Input.Split]]:
+    """The folders as TFX takes them: a base, and a pattern below it for each.
+
+    Raises:
+        ConfigError: some are absolute and some are not, so nothing holds all of them.
+    """
+    parted = [split_at_placeholder(root) for root in roots]
+    bases = [base for base, _ in parted]
+    if len(roots) == 1:
+        names = ["dataset"]
+    else:
+        names = [f"dataset-{number}" for number in range(1, len(roots) + 1)]
+    try:
+        shared = bases[0] if len(bases) == 1 else os.path.commonpath(bases)
+    except ValueError:
+        raise errors.ConfigError(
+            f"data folders {', '.join(roots)}: some are absolute and some relative. "
+            "Give absolute paths."
+        ) from None
+    splits = []
+    for name, (base, pattern) in zip(names, parted, strict=True):
+        below = pathlib.PurePath(base).relative_to(shared)
+        place = pattern if base == shared else f"{below}/{pattern}"
+        splits.append(example_gen_pb2.Input.Split(name=name, pattern=place))
+    return shared, splits
+
+
+def dataset_roots(
+    input_base: str, splits: Iterable[example_gen_pb2.Input.Split]
+) -> list[pathlib.Path]:
+    """The folders that patterns without placeholders lead to."""
+    return [dataset_root(input_base, split.pattern) for split in splits]
 
 
 def split_at_placeholder(input_base: str) -> tuple[str, str]:

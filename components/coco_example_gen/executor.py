@@ -20,7 +20,7 @@ from pipeline import data_config
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Turns a COCO folder into examples and a report of what was wrong with it."""
+    """Turns annotated images into examples and a report of what was wrong with them."""
 
     def Do(self, input_dict, output_dict, exec_properties) -> None:
         examples = artifact_utils.get_single_instance(output_dict["examples"])
@@ -34,7 +34,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             for name in annotations.SPLITS
         }
         summary = ingestion.ingest(
-            [layouts.detect(_root(exec_properties), settings.layout)],
+            layouts.detect_all(_roots(exec_properties), settings.layout),
             settings,
             self._get_tmp_dir(),
             record_folders,
@@ -53,10 +53,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             )
 
 
-def _root(exec_properties):
+def _roots(exec_properties):
     config = example_gen_pb2.Input()
     proto_utils.json_to_proto(exec_properties["input_config"], config)
-    return driver.dataset_root(exec_properties["input_base"], config.splits[0].pattern)
+    return driver.dataset_roots(exec_properties["input_base"], config.splits)
 
 
 def _describe(examples, ingestion_report, summary) -> None:

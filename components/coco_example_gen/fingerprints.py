@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pathlib
+from collections.abc import Iterable, Sequence
 
 from components.coco_example_gen import layouts
 
@@ -11,22 +12,40 @@ _READ_BYTES = 1 << 20
 _NO_IMAGES = (".json", ".txt", ".md", ".yaml", ".yml", ".csv")
 
 
-def of_layout(layout: layouts.Layout) -> str:
-    """Hashes the annotation files' content and the images' name, size and mtime.
-
-    Reading every image would take as long as ingesting it.
+def of_layouts(data: Sequence[layouts.Layout]) -> str:
+    """The fingerprint of one or several roots; their order counts.
 
     Returns:
         SHA-256 in hex.
     """
-    digest = hashlib.sha256(layout.name.encode())
-    sources = [layout.train] + ([layout.eval] if layout.eval else [])
+    found = [of_layout(layout) for layout in data]
+    if len(found) == 1:
+        return found[0]
+    return hashlib.sha256("\n".join(found).encode()).hexdigest()
+
+
+def of_layout(layout: layouts.Layout) -> str:
+    """Hashes the annotation files' content and the images' name, size and mtime.
+
+    Reading every image would take as long as ingesting it, and so would reading
+    LabelMe files, which may hold images.
+
+    Returns:
+        SHA-256 in hex.
+    """
+    digest = hashlib.sha256(f"{layout.name}{layout.prefix}".encode())
+    sources = layout.sources().values()
+    described: set[pathlib.Path] = set()
     for source in sources:
+        if source.format == "labelme":
+            described.update(source.annotation_files())
+            continue
         name = source.annotation_file.relative_to(layout.root)
         content = _content_hash(source.annotation_file)
         digest.update(f"\n{name}\0{content}".encode())
-    folders = dict.fromkeys(f for source in sources for f in source.image_folders)
-    for path in sorted(_image_files(tuple(folders))):
+    folders = [folder for source in sources for folder in source.image_folders]
+    folders += [s.segment_folder for s in sources if s.segment_folder]
+    for path in sorted(described | _image_files(dict.fromkeys(folders))):
         status = path.stat()
         line = f"\n{path}\0{status.st_size}\0{status.st_mtime_ns}"
         digest.update(line.encode("utf-8", "surrogateescape"))
@@ -41,7 +60,7 @@ def _content_hash(path: pathlib.Path) -> str:
     return digest.hexdigest()
 
 
-def _image_files(folders: tuple[pathlib.Path, ...]) -> set[pathlib.Path]:
+def _image_files(folders: Iterable[pathlib.Path]) -> set[pathlib.Path]:
     found = set()
     for folder in folders:
         for parent, names, files in os.walk(folder):

@@ -160,7 +160,7 @@ def local_runs(data, tmp_path_factory):
     runs = []
     for overrides in (tiny.OVERRIDES, (*tiny.OVERRIDES, CHANGE)):
         settings = config_file.load("demo.yaml", overrides)
-        runs.append(run_local.run(settings, data, space, Quiet()).run_id)
+        runs.append(run_local.run(settings, [data], space, Quiet()).run_id)
     return space, runs
 
 

@@ -153,7 +153,7 @@ def run(folder, data, last=NODES[-1], **engine):
     settings = settings.model_copy(update={"run": config.RunConfig(**engine)})
     watch = Watch(last)
     with pytest.raises(Watch.Stop):
-        run_local.run(settings, data, space, watch)
+        run_local.run(settings, [data], space, watch)
     return space, watch.states
 
 

@@ -14,7 +14,7 @@ BEAM_NODES = {"CocoExampleGen", "StatisticsGen", "Transform"}
 def compiled(**run):
     settings = config.PipelineConfig(name="a", run=config.RunConfig(**run))
     ir = compiler.Compiler().compile(
-        graph.create_pipeline(settings, graph.Locations("data", "root", "serving"))
+        graph.create_pipeline(settings, graph.Locations(("data",), "root", "serving"))
     )
     deployment = runner_utils.extract_local_deployment_config(ir)
     nodes = [node.pipeline_node.node_info.id for node in ir.nodes]

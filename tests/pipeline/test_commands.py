@@ -48,7 +48,7 @@ def test_json_that_is_not_coco_is_refused_by_name(data, tmp_path):
 
 def test_a_folder_without_annotations_is_told_what_was_looked_for(tmp_path):
     (tmp_path / "empty").mkdir()
-    assert_refused(run(tmp_path / "empty", tmp_path), "no COCO data found")
+    assert_refused(run(tmp_path / "empty", tmp_path), "no annotations found")
 
 
 @pytest.mark.parametrize("fault", ["missing_image", "broken_image"])

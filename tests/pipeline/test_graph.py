@@ -19,7 +19,7 @@ NODES = [
     "CocoEvaluator",
     "Pusher",
 ]
-LOCATIONS = graph.Locations("data", "root", "serving")
+LOCATIONS = graph.Locations(("data",), "root", "serving")
 
 
 def compiled(settings: config.PipelineConfig):

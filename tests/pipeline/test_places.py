@@ -15,7 +15,7 @@ def folders(tmp_path):
 
 def test_folders_that_are_written_are_made(folders, tmp_path):
     found = places.require(**folders)
-    assert found.data == folders["data"]
+    assert found.data == (folders["data"],)
     assert found.root == tmp_path / "new" / "artifacts"
     assert found.root.is_dir()
     assert found.serving.is_dir()
@@ -23,7 +23,7 @@ def test_folders_that_are_written_are_made(folders, tmp_path):
 
 def test_a_span_in_the_data_path_is_looked_up_later(folders):
     path = f"{folders['data']}/span-{{SPAN}}"
-    assert places.require(**{**folders, "data": path}).data == path
+    assert places.require(**{**folders, "data": path}).data == (path,)
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,15 @@ def test_data_that_a_run_would_write_into_is_refused(folders, tmp_path, written,
 def test_folders_side_by_side_are_no_contradiction(folders, tmp_path):
     beside = str(tmp_path / "data-of-others")
     assert places.require(**{**folders, "root": beside}).root.is_dir()
+
+
+def test_several_data_folders_are_checked_each(folders, tmp_path):
+    (tmp_path / "more").mkdir()
+    several = f"{folders['data']}:{tmp_path / 'more'}"
+    found = places.require(**{**folders, "data": several})
+    assert found.data == (folders["data"], str(tmp_path / "more"))
+    with pytest.raises(errors.ConfigError, match="--data /no/such: no such folder"):
+        places.require(**{**folders, "data": f"{several}:/no/such"})
+    inside = {**folders, "data": several, "root": str(tmp_path / "more" / "root")}
+    with pytest.raises(errors.ConfigError, match="more: holds --root"):
+        places.require(**inside)

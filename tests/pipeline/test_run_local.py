@@ -33,7 +33,7 @@ class Quiet:
 
 def run(data, space, *overrides):
     settings = config_file.load("demo.yaml", (*tiny.OVERRIDES, *overrides))
-    result = run_local.run(settings, data, space, Quiet())
+    result = run_local.run(settings, [data], space, Quiet())
     outcome = summary.read(store.Store.open(space.metadata), result.run_id)
     return {node.node_id: node.state for node in result.nodes}, outcome
 
@@ -131,7 +131,7 @@ def test_a_broken_image_stops_at_the_gate_with_a_table(first, data, space, tmp_p
     )
     seen = StopAfter("DataGate")
     with pytest.raises(StopAfter.Reached):
-        run_local.run(allowed, broken, space, seen)
+        run_local.run(allowed, [broken], space, seen)
     assert seen.states["CocoExampleGen"] == "cached"
     assert seen.states["DataGate"] == "ran"
 

@@ -49,7 +49,7 @@ def url(volume):
 def reference(volume, url):
     """What `prepare` wrote for a run called 1234."""
     settings = config_file.load("demo.yaml")
-    places = (str(volume / "data"), volume / "elsewhere", volume / "serving")
+    places = ((str(volume / "data"),), volume / "elsewhere", volume / "serving")
     digest = ir.graph_digest(compiled_graph.build(settings, *places))
     done = call(
         "prepare",

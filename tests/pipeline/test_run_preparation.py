@@ -25,7 +25,7 @@ def request_of_a_run(tmp_path, monkeypatch):
     return run_preparation.Request(
         config_json=json.dumps(settings),
         overrides="",
-        places=places.Places("/data", tmp_path / "artifacts", tmp_path / "serving"),
+        places=places.Places(("/data",), tmp_path / "artifacts", tmp_path / "serving"),
         run_id="1234",
         run_name="nightly",
         graph_digest="",

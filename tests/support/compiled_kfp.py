@@ -72,7 +72,7 @@ class Compiled:
 
 def upstream_by_tfx():
     """Node id -> what it depends on, as TFX's own compiler sees it."""
-    locations = graph.Locations("other", "places", "altogether")
+    locations = graph.Locations(("other",), "places", "altogether")
     ir = compiler.Compiler().compile(graph.create_pipeline(settings(), locations))
     nodes = [node.pipeline_node for node in ir.nodes]
     return {node.node_info.id: set(node.upstream_nodes) for node in nodes}

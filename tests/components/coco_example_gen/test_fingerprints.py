@@ -50,3 +50,28 @@ def test_what_is_no_data_does_not_change_the_fingerprint(coco_folder):
     path = coco_folder.root / "annotations" / "instances_train.json"
     path.touch()  # the content counts, not the time
     assert fingerprint(coco_folder) == before
+
+
+def labelme(root):
+    root.mkdir()
+    (root / "1.json").write_text('{"version": "5.0.1", "shapes": []}')
+    (root / "1.png").write_bytes(b"image")
+    return root / "1.json", root / "1.png"
+
+
+def panoptic(root):
+    (root / "panoptic_train").mkdir(parents=True)
+    (root / "panoptic_train.json").write_text("{}")
+    (root / "panoptic_train" / "1.png").write_bytes(b"segments")
+    return root / "panoptic_train.json", root / "panoptic_train" / "1.png"
+
+
+@pytest.mark.parametrize("make", [labelme, panoptic])
+def test_annotations_and_pictures_of_other_sources_count(tmp_path, make):
+    root = tmp_path / "data"
+    files = make(root)
+    seen = {fingerprints.of_layout(layouts.detect(root))}
+    for file in files:
+        file.write_bytes(file.read_bytes() + b" ")
+        seen.add(fingerprints.of_layout(layouts.detect(root)))
+    assert len(seen) == 3

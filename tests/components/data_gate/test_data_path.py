@@ -22,7 +22,7 @@ from ml_metadata.proto import metadata_store_pb2  # isort: skip
 
 def make_pipeline(root, workspace, problems=None, code_digest="1"):
     example_gen = coco_example_gen.CocoExampleGen(
-        input_base=str(root), code_digest=code_digest
+        roots=[str(root)], code_digest=code_digest
     )
     options = tfdv.StatsOptions(feature_allowlist=list(features.ANNOTATION_KEYS))
     statistics_gen = tfx.components.StatisticsGen(
