@@ -11,6 +11,7 @@ from components.coco_example_gen import (
     plans,
     problems,
     report,
+    report_page,
     shards,
 )
 from pipeline import data_config, progress
@@ -52,6 +53,7 @@ def ingest(
         results = shards.read_results(work, log)
         summary = report.conclude(data, results, log)
     shards.publish(work)
+    report_page.write(report_folder, summary, log, record_folders)
     report.write(report_folder, summary, log)
     return summary
 
