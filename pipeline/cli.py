@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline import cli_exit, kubeflow_cli
+from pipeline import cli_exit, data_cli, kubeflow_cli
 
 app = typer.Typer(
     name="m2f",
@@ -40,6 +40,7 @@ weights_app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(weights_app, name="weights")
+app.add_typer(data_cli.app, name="data")
 app.add_typer(kubeflow_cli.app, name="kubeflow")
 
 

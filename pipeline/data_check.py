@@ -22,8 +22,8 @@ from pipeline import config, data_statistics, errors, progress
 _TOLD = ("failed", "warned")
 # Counted and no fault of the data: these do not make a set an unclean one.
 _COUNTED = {
-    "image_without_objects": "images without objects",
-    "image_reencoded": "images of another format than 8-bit RGB JPEG or PNG",
+    "image_without_objects": "image(s) without objects",
+    "image_reencoded": "image(s) stored anew, being no 8-bit RGB JPEG or PNG",
 }
 
 

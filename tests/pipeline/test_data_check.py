@@ -1,0 +1,138 @@
+"""`m2f data check` on the toy dataset, clean and with faults put into it."""
+
+import json
+import shutil
+
+import pytest
+from typer import testing
+
+from pipeline import cli, toy_coco
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("toy") / "coco"
+    return toy_coco.generate(folder, num_train=16, num_eval=4, size=64)
+
+
+@pytest.fixture
+def data(toy, tmp_path):
+    return shutil.copytree(toy, tmp_path / "coco")
+
+
+@pytest.fixture
+def check(data, capfd):
+    def run(*arguments):
+        command = ["data", "check", str(data), *map(str, arguments)]
+        done = testing.CliRunner().invoke(cli.app, command)
+        assert "Traceback" not in done.stderr
+        return done.exit_code, capfd.readouterr().out, done.stderr
+
+    return run
+
+
+def edit(data, change, split="train"):
+    path = data / "annotations" / f"instances_{split}.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def test_a_clean_set_has_nothing_reported_of_it(check):
+    code, out, _ = check("--set", "data.gate.rare_classes.min_instances=1")
+    assert code == 0
+    assert "no problem found" in out
+    assert "train: 16 images" in out and "eval: 4 images" in out
+    assert "first example" not in out
+
+
+def test_every_kind_is_told_with_its_count_and_first_example(data, check):
+    def spoil(content):
+        content["categories"] += [{"id": 0, "name": "shapes"}]
+        content["categories"] += [{"id": 90, "name": "disk"}]
+        objects = [each for each in content["annotations"] if not each["iscrowd"]]
+        for each in objects[:3]:
+            each["area"] += 1000
+        for each in objects[3:5]:
+            each["bbox"][2] += 100
+
+    edit(data, spoil)
+    code, out, _ = check("--json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["passed"] and found["stopped"] == ""
+    counts = {kind: row["count"] for kind, row in found["problems"].items()}
+    assert counts["duplicate_category_name"] == 1
+    assert counts["placeholder_category"] == 1
+    assert counts["area_recomputed"] == 3
+    assert counts["bbox_outside_image"] == 2
+    area = found["problems"]["area_recomputed"]
+    assert area["severity"] == "repaired" and len(area["examples"]) == 3
+
+    _, table, _ = check()
+    rows = {line.split()[0]: line for line in table.splitlines() if line.strip()}
+    assert rows["area_recomputed"].split()[1] == "3"
+    first = area["examples"][0]
+    assert f"{first['file']}: {first['message']}" in rows["area_recomputed"]
+    assert "no problem found" not in table
+
+
+def test_data_that_stops_ingestion_is_exit_code_2_with_the_problems_found(data, check):
+    def spoil(content):
+        for image in content["images"][:2]:
+            image["width"] += 1
+        content["annotations"][-1]["area"] += 1000
+
+    edit(data, spoil)
+    code, out, err = check()
+    assert code == 2
+    assert err.startswith("error: the annotations have 2 faults")
+    assert "size_mismatch" in out and "area_recomputed" in out
+    code, out, _ = check("--json")
+    found = json.loads(out)
+    assert code == 2
+    assert not found["passed"] and "2 faults" in found["stopped"]
+    assert found["problems"]["size_mismatch"]["count"] == 2
+
+
+def test_data_that_the_gate_stops_is_exit_code_2_with_the_key_that_allows_it(
+    data, check
+):
+    sorted((data / "train").glob("*.jpg"))[0].unlink()
+    code, out, err = check()
+    assert code == 2
+    assert "missing_image" in out
+    allow = "data.gate.problems.missing_image.limit=1"
+    assert f"--set {allow}" in err
+    code, _, _ = check("--set", allow)
+    assert code == 0
+
+
+def test_the_report_is_written_as_a_page(check, tmp_path):
+    page = tmp_path / "report.html"
+    code, _, _ = check("--html", page)
+    assert code == 0
+    assert "16" in page.read_text() and "<!doctype html>" in page.read_text().lower()
+    assert [p.name for p in tmp_path.iterdir() if "partial" in p.name] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (["--html", "nowhere/page.html"], "no folder"),
+        (["--set", "data.on_problems=strict"], "unknown key"),
+        (["--config", "no.yaml"], "no configuration file"),
+    ],
+)
+def test_a_users_mistake_is_one_message_and_exit_code_2(check, arguments, wanted):
+    code, _, err = check(*arguments)
+    assert code == 2
+    assert err.startswith("error: ") and wanted in err
+
+
+def test_a_folder_without_annotations_is_refused(tmp_path):
+    (tmp_path / "empty").mkdir()
+    command = ["data", "check", str(tmp_path / "empty")]
+    done = testing.CliRunner().invoke(cli.app, command)
+    assert done.exit_code == 2
+    assert "no annotations found" in done.stderr
