@@ -83,14 +83,17 @@ def _category_ids(
     new_ids = {}
     for old, category in sorted(root.categories.items()):
         new = id_of_name.get(category.name)
+        message = f"category {old} ({category.name!r}) has another id elsewhere"
         if new is None:
-            new = category.id if category.id not in taken else max(taken) + 1
+            new = category.id
+            if new in taken:
+                new = max(taken) + 1
+                message = f"the id of category {old} ({category.name!r}) is taken"
             _require_room(root, new)
             id_of_name[category.name] = new
             taken.add(new)
         new_ids[old] = new
         if new != category.id:
-            message = f"category {old} ({category.name!r}) has another id elsewhere"
             _note(root, "category_id_changed", message, f"counts as {new}", log)
     return new_ids
 

@@ -25,10 +25,11 @@ class Ingested:
     report_uri: pathlib.Path
     split_names: str = ""
 
+    def files(self, split: str) -> list[str]:
+        return sorted(str(p) for p in (self.uri / f"Split-{split}").glob("*.gz"))
+
     def records(self, split: str) -> list[bytes]:
-        files = sorted((self.uri / f"Split-{split}").glob("*.gz"))
-        names = [str(path) for path in files]
-        dataset = tf.data.TFRecordDataset(names, compression_type="GZIP")
+        dataset = tf.data.TFRecordDataset(self.files(split), compression_type="GZIP")
         return list(dataset.as_numpy_iterator())
 
     def examples(self, split: str) -> list[dict]:
@@ -126,15 +127,15 @@ def coco_folder(tmp_path):
 
 @pytest.fixture
 def ingest(tmp_path):
-    """Ingests a folder in this process, without TFX and Beam."""
+    """Ingests one folder or several in this process, without TFX and Beam."""
     runs = []
 
-    def run(root, run_shards=ingestion.run_here, **settings) -> Ingested:
+    def run(*roots, run_shards=ingestion.run_here, **settings) -> Ingested:
         folder = tmp_path / f"run{len(runs)}"
         runs.append(folder)
         found = data_config.IngestSettings(**settings)
         ingestion.ingest(
-            [layouts.detect(root, found.layout)],
+            layouts.detect_all(roots, found.layout),
             found,
             str(folder / "work"),
             {name: str(folder / f"Split-{name}") for name in ("train", "eval")},

@@ -87,7 +87,7 @@ def test_classes_are_joined_by_name_and_keep_ids_that_are_free():
     kind = "category_id_changed"
     assert told == [
         (kind, "b/", f"category 1 ('dog') {another}", "counts as 3"),
-        (kind, "b/", f"category 3 ('tram') {another}", "counts as 4"),
+        (kind, "b/", "the id of category 3 ('tram') is taken", "counts as 4"),
         (kind, "c/", f"category 9 ('tram') {another}", "counts as 4"),
     ]
 
