@@ -1,11 +1,13 @@
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageChops, ImageOps
 
-from components.coco_example_gen import pictures
+from components.coco_example_gen import picture_formats, pictures
 
 ORIENTATION = 0x0112
 
@@ -80,10 +82,10 @@ def test_a_png_named_jpg_is_stored_as_what_it_is(tmp_path, pixels):
     assert picture.notes == (("wrong_suffix", "is a png file in truth"),)
 
 
-def save_turned(path, pixels, orientation):
+def save_turned(path, pixels, orientation, **options):
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
-    Image.fromarray(pixels).save(path, exif=exif)
+    Image.fromarray(pixels).save(path, exif=exif, **options)
 
 
 def test_an_exif_turn_that_explains_the_size_is_carried_out(tmp_path, pixels):
@@ -104,6 +106,130 @@ def test_a_size_that_nothing_explains_is_an_error(tmp_path, pixels):
     Image.fromarray(pixels).save(tmp_path / "a.png")
     with pytest.raises(pictures.SizeMismatchError, match="say 5 x 6 .* has 4 x 6"):
         load(tmp_path / "a.png", 6, 5)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.webp"])
+def test_every_exif_turn_is_that_of_pillow(tmp_path, pixels, name, orientation):
+    save_turned(tmp_path / name, pixels, orientation, lossless=True)
+    wanted = ImageOps.exif_transpose(Image.open(tmp_path / name)).convert("RGB")
+    picture = load(tmp_path / name, wanted.height, wanted.width)
+    np.testing.assert_array_equal(decode(picture), np.asarray(wanted))
+    kinds = [kind for kind, _ in picture.notes]
+    assert ("exif_turned" in kinds) == (orientation > 1)
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_cmyk_is_inverted_only_where_adobe_says_so(tmp_path, marked):
+    red = np.full([16, 16, 3], (200, 30, 40), np.uint8)
+    cmyk = Image.fromarray(red).convert("CMYK")
+    path = tmp_path / "a.jpg"
+    (cmyk if marked else ImageChops.invert(cmyk)).save(path, quality=100)
+    if not marked:  # Pillow always writes Adobe's segment and inverts
+        content = path.read_bytes()
+        at = content.index(b"\xff\xee")
+        path.write_bytes(content[:at] + content[at + 16 :])
+        assert b"Adobe" not in path.read_bytes()
+    found = decode(load(path, 16, 16)).astype(int)
+    assert np.abs(found - red).max() <= 4
+
+
+def test_the_first_of_several_pictures_is_taken(tmp_path, pixels):
+    frames = [Image.fromarray(pixels), Image.fromarray(255 - pixels)]
+    for name, options in (
+        ("a.png", {}),
+        ("a.tif", {}),
+        ("a.webp", {"lossless": True}),
+    ):
+        path = tmp_path / name
+        frames[0].save(path, save_all=True, append_images=frames[1:], **options)
+        picture = load(path, 6, 4)
+        np.testing.assert_array_equal(decode(picture), pixels)
+        kinds = [kind for kind, _ in picture.notes]
+        assert kinds == ["several_frames", "image_reencoded"]
+
+
+def png_chunk(kind, content):
+    body = kind + content
+    return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+
+
+def save_deep_png(path, pixels, bits=16, interlace=0):
+    """Writes uint16 [H, W, 3] as PNG, which Pillow cannot."""
+    height, width, _ = pixels.shape
+    rows = [b"\0" + row.astype(f">u{bits // 8}").tobytes() for row in pixels]
+    head = struct.pack(">IIBBBBB", width, height, bits, 2, 0, 0, interlace)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + png_chunk(b"IHDR", head)
+        + png_chunk(b"IDAT", zlib.compress(b"".join(rows)))
+        + png_chunk(b"IEND", b"")
+    )
+
+
+def test_colours_of_16_bits_are_stored_with_8(tmp_path, pixels):
+    save_deep_png(tmp_path / "a.png", pixels.astype(np.uint16) * 256 + 77)
+    picture = load(tmp_path / "a.png", 6, 4)
+    assert [kind for kind, _ in picture.notes] == ["image_reencoded"]
+    assert picture.encoded[24] == 8  # the header's bit depth
+    np.testing.assert_array_equal(decode(picture), pixels)
+
+
+def test_a_colour_that_stands_for_transparent_is_not_stored(tmp_path, pixels):
+    path = tmp_path / "a.png"
+    Image.fromarray(pixels).save(path, transparency=tuple(map(int, pixels[0, 0])))
+    picture = load(path, 6, 4)
+    assert b"tRNS" in path.read_bytes() and b"tRNS" not in picture.encoded
+    np.testing.assert_array_equal(decode(picture), pixels)
+
+
+def test_nothing_but_the_pixels_is_stored_of_a_reencoded_picture(tmp_path, pixels):
+    path = tmp_path / "a.webp"
+    Image.fromarray(pixels).save(path, lossless=True, icc_profile=b"profile" * 20)
+    encoded = load(path, 6, 4).encoded
+    kinds = [encoded[at - 4 : at] for at in chunk_ends(encoded)]
+    assert set(kinds) == {b"IHDR", b"IDAT", b"IEND"}
+
+
+def chunk_ends(png):
+    """Where the names of a PNG's chunks end."""
+    at = 8
+    while at < len(png):
+        yield at + 8
+        at += 12 + int.from_bytes(png[at : at + 4], "big")
+
+
+def test_a_jpeg_of_an_unusual_frame_is_not_taken_for_plain(tmp_path, pixels):
+    path = tmp_path / "a.jpg"
+    Image.fromarray(pixels).save(path, progressive=True)
+    assert load(path, 6, 4).image_format == "jpeg"
+    image = Image.open(path)
+    content = path.read_bytes()
+    assert picture_formats.plain_format(image, content) == "jpeg"
+    at = content.index(b"\xff\xc2")  # progressive, Huffman-coded
+    for marker, plain in ((0xC1, "jpeg"), (0xC3, None), (0xC9, None), (0xCA, None)):
+        changed = content[:at] + bytes([0xFF, marker]) + content[at + 2 :]
+        assert picture_formats.plain_format(image, changed) == plain
+
+
+def test_a_picture_above_the_limit_is_not_decoded(tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (300, 200)).save(path)
+    assert load(path, 200, 300, max_pixels=60_000)
+    path.write_bytes(path.read_bytes()[:-60])  # decoding would find it truncated
+    with pytest.raises(pictures.OversizedImageError, match="has 300 x 200 px"):
+        load(path, 200, 300, max_pixels=59_999)
+    with path.open("ab") as file:
+        file.truncate(16 * 100 + 1)
+    with pytest.raises(pictures.OversizedImageError, match="has 1601 bytes"):
+        load(path, 200, 300, max_pixels=100)
+
+
+def test_postscript_is_never_run(tmp_path):
+    path = tmp_path / "a.eps"
+    Image.new("RGB", (4, 6)).save(path)
+    with pytest.raises(pictures.BrokenImageError, match="no image format that is"):
+        load(path, 6, 4)
 
 
 @pytest.mark.parametrize("kept_bytes", [0, 10, 300])
