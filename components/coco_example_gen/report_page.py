@@ -25,6 +25,8 @@ _MOST_PROBLEM_PICTURES = 24
 _PICTURES_PER_KIND = 3
 _PICTURES_PER_CLASS = 3
 _MOST_PICTURE_BYTES = 3_200_000  # of JPEG, a third more as text
+# Counted, but no fault that a picture would show.
+_NOT_SHOWN = ("image_without_objects", "image_reencoded")
 _Examples = Mapping[tuple[str, int], tf.train.Example]
 
 
@@ -89,8 +91,9 @@ def _problems_to_show(log: problems.ProblemLog) -> list[problems.Problem]:
     """The worst kinds first, a few of each; those that concern an image."""
     shown = []
     for kind in sorted(log.counts, key=report_tables.by_severity):
-        found = [p for p in log.examples if p.kind == kind and p.image_id is not None]
-        shown += found[:_PICTURES_PER_KIND]
+        if kind not in _NOT_SHOWN:
+            found = [p for p in log.examples if p.kind == kind]
+            shown += [p for p in found if p.image_id is not None][:_PICTURES_PER_KIND]
     return shown[:_MOST_PROBLEM_PICTURES]
 
 

@@ -121,8 +121,9 @@ def _shrunk(
         ),
     )
     mask[across, down] = np.asarray(near) >= 128
-    if not mask.any():  # less than half of every pixel of the thumbnail
-        mask[across.start, down.start] = True
+    if not mask.any():  # less than half of every pixel: a small cross stands for it
+        mask[max(0, across.start - 1) : across.stop + 1, down.start] = True
+        mask[across.start, max(0, down.start - 1) : down.stop + 1] = True
     runs = mask_rle.runs_from_mask(mask.T)
     return drawing.Instance(
         mask_rle.to_coco_rle(runs, small[1], small[0]),
