@@ -103,11 +103,11 @@ def read(
     content = load(path, max_bytes)
     try:
         found = _decode(content, file, log)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeDecodeError) as error:
         raise errors.CocoFormatError(
             json_faults.not_coco(path, content, CocoInstances, error)
         ) from None
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise errors.CocoFormatError(
             json_faults.not_json(path, content, error)
         ) from None

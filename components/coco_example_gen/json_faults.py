@@ -7,12 +7,14 @@ import msgspec
 
 from components.coco_example_gen import problems
 
+# What decoding raises; texts that are not UTF-8 have an error of their own.
+_REFUSED = (msgspec.DecodeError, UnicodeDecodeError)
 _BYTE = re.compile(r"\(byte (\d+)\)")
 _SHOWN_BYTES = 60
 _KINDS = {b"[": "a list", b'"': "a text"}
 
 
-def place(error: msgspec.ValidationError) -> str:
+def place(error: Exception) -> str:
     """`images[0].id` from the decoder's message; empty for the whole file."""
     _, _, path = str(error).partition(" - at `$")
     return path.rstrip("`").removeprefix(".")
@@ -39,7 +41,7 @@ def not_coco(
     path: pathlib.Path,
     content: bytes,
     wanted: type[msgspec.Struct],
-    error: msgspec.ValidationError,
+    error: Exception,
 ) -> str:
     """The message for JSON of another structure: every place that is wrong.
 
@@ -48,7 +50,7 @@ def not_coco(
     """
     try:
         tables = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-    except (RecursionError, msgspec.DecodeError) as fault:
+    except (RecursionError, *_REFUSED) as fault:
         if not isinstance(fault, msgspec.ValidationError):
             return not_json(path, content, fault)  # it ends or nests behind `error`
         kind = _KINDS.get(content.lstrip()[:1], "a number or a word")
@@ -75,7 +77,7 @@ def _table_faults(field: msgspec.structs.FieldInfo, raw: msgspec.Raw | None):
         return
     try:
         rows = msgspec.json.decode(raw, type=list[msgspec.Raw])
-    except msgspec.ValidationError as error:
+    except _REFUSED as error:
         yield f"{field.name}: {_told(error, raw)}"
         return
     (row_type,) = field.type.__args__
@@ -83,7 +85,7 @@ def _table_faults(field: msgspec.structs.FieldInfo, raw: msgspec.Raw | None):
     for index, row in enumerate(rows):
         try:
             decoder.decode(row)
-        except msgspec.ValidationError as error:
+        except _REFUSED as error:
             where = f"{field.name}[{index}]"
             yield from _row_faults(where, row_type, row, error)
 
@@ -92,12 +94,12 @@ def _row_faults(
     where: str,
     row_type: type[msgspec.Struct],
     row: msgspec.Raw,
-    error: msgspec.ValidationError,
+    error: Exception,
 ):
     """Yields a line for each key of one row."""
     try:
         values = msgspec.json.decode(row, type=dict[str, msgspec.Raw])
-    except msgspec.ValidationError:
+    except _REFUSED:
         yield f"{where}: {_told(error, row)}"
         return
     for field in msgspec.structs.fields(row_type):
@@ -107,13 +109,13 @@ def _row_faults(
             continue
         try:
             msgspec.json.decode(values[field.name], type=field.type, strict=False)
-        except msgspec.ValidationError as fault:
+        except _REFUSED as fault:
             yield f"{where}.{field.name}{place(fault)}: " + _told(
                 fault, values[field.name]
             )
 
 
-def _told(error: msgspec.ValidationError, raw: msgspec.Raw) -> str:
+def _told(error: Exception, raw: msgspec.Raw) -> str:
     reason = str(error).partition(" - at ")[0].replace("`", "")
     text = bytes(raw)[: _SHOWN_BYTES + 1].decode("utf-8", "replace")
     shown = text if len(text) <= _SHOWN_BYTES else f"{text[:_SHOWN_BYTES]}..."

@@ -24,6 +24,9 @@ _SUFFIXES = {
     "jpeg": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
     "png": (".png",),
 }
+# Of the others, Pillow decodes the whole file to find its EXIF part, and a second try
+# to decode a broken one would pass.
+_READS_EXIF_ALONE = ("JPEG", "MPO", "TIFF")
 # A file of more bytes for each pixel it may have is no picture; BMP needs 4.
 _MAX_BYTES_PER_PIXEL = 16
 _DRAFT = 8  # libjpeg reads all of a file, and computes one pixel of 8 x 8
@@ -92,6 +95,8 @@ def decode(
         SizeMismatchError: of another size.
     """
     image = _open(content, max_pixels)
+    if image.format not in _READS_EXIF_ALONE:
+        _load(image)
     notes: list[tuple[str, str]] = []
     turn = _turn(image, height, width, notes)
     plain = picture_formats.plain_format(image, content)

@@ -170,3 +170,12 @@ def test_a_file_that_is_not_text_is_not_json(tmp_path):
     path.write_bytes(b"\xff\xfe\x00binary")
     with pytest.raises(errors.CocoFormatError, match="instances.json: not JSON"):
         read(path)
+
+
+def test_texts_that_are_not_utf_8_are_named_beside_other_faults(tmp_path):
+    path = write(tmp_path, images=[{**IMAGE, "height": 0}, IMAGE])
+    path.write_bytes(path.read_bytes().replace(b"1.jpg", b"\xf1.jpg"))
+    with pytest.raises(errors.CocoFormatError, match="3 faults") as refused:
+        read(path)
+    assert "images[0].height: Expected int >= 1, got 0" in str(refused.value)
+    assert "images[1].file_name: 'utf-8' codec" in str(refused.value)

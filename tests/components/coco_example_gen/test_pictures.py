@@ -241,3 +241,13 @@ def test_truncated_images_are_broken(tmp_path, kept_bytes):
         path.write_bytes(path.read_bytes()[:kept_bytes])
         with pytest.raises(pictures.BrokenImageError, match="cannot be decoded"):
             load(path, 40, 40)
+
+
+def test_a_broken_png_is_found_though_it_is_read_twice(tmp_path, pixels):
+    path = tmp_path / "a.png"
+    Image.fromarray(pixels).save(path)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"IDAT") + 12] ^= 0xFF  # inside of the compressed pixels
+    path.write_bytes(content)
+    with pytest.raises(pictures.BrokenImageError, match="cannot be decoded"):
+        load(path, 6, 4)
