@@ -48,7 +48,7 @@ def _kind_of_content(content: mmap.mmap) -> Kind:
     with memoryview(content) as whole, whole[start:] as text:
         try:
             keys = msgspec.json.decode(text, type=_Keys)
-        except (msgspec.MsgspecError, RecursionError):
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             return "other"
         kind: Kind = "other"
         if keys.shapes is not msgspec.UNSET:

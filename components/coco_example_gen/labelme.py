@@ -162,7 +162,7 @@ class _FileReader:
             reason = str(error).replace("`", "")
             self._report("broken_labelme_file", f"is not a LabelMe file: {reason}")
             return None
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             self._report("broken_labelme_file", f"is not JSON: {error}")
             return None
         if not (content.version or "").startswith(_KNOWN_VERSIONS):

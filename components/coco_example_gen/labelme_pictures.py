@@ -81,7 +81,7 @@ def embedded(path: pathlib.Path) -> bytes:
     try:
         found = msgspec.json.decode(read_json(path), type=LabelMeFile)
         return decode(found)
-    except (OSError, msgspec.MsgspecError, RecursionError) as error:
+    except (OSError, ValueError, msgspec.MsgspecError, RecursionError) as error:
         raise pictures.BrokenImageError(f"cannot be read: {error}") from None
 
 

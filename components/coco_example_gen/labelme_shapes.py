@@ -86,7 +86,7 @@ def instances(
         place = f"shapes[{index}]"
         try:
             shape = msgspec.json.decode(row, type=Shape)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             report("shape_unusable", f"{place}: {_reason(error)}")
             continue
         place += f" {shape.label!r}"

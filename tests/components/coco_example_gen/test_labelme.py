@@ -274,6 +274,21 @@ def test_a_file_of_another_kind_is_left_out(folder, text, message):
     assert reason.startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [(b'"5.4.1"', "broken_labelme_file"), (b'"square"', "shape_unusable")],
+)
+def test_texts_that_are_not_utf_8_are_told(folder, text, kind):
+    folder.pair("1")
+    folder.pair("2")
+    path = folder.root / "2.json"
+    path.write_bytes(path.read_bytes().replace(text, b'"\xf1"'))
+    _, log = folder.read()
+    ((found, file, reason),) = told(log)
+    assert (found, file) == (kind, "2.json")
+    assert "utf-8" in reason
+
+
 def test_versions_beyond_the_known_ones_are_read_and_told(folder):
     folder.pair("1", version="3.16.7")
     folder.pair("2", version="6.0.0")
