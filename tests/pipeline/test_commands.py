@@ -72,6 +72,19 @@ def test_a_workspace_inside_the_data_is_refused(data):
     assert_refused(run(data, data), "lies inside --data")
 
 
+def test_every_data_folder_is_looked_at_before_anything_runs(data, tmp_path):
+    missing = run(data, tmp_path, "--data", tmp_path / "nowhere")
+    assert_refused(missing, f"--data {tmp_path / 'nowhere'}: does not exist")
+    other = shutil.copytree(data, tmp_path / "other")
+    inside = run(data, other, "--data", other)
+    assert_refused(inside, f"lies inside --data {other}")
+    assert not (tmp_path / "workspace").exists()
+
+
+def test_a_data_folder_given_twice_is_refused(data, tmp_path):
+    assert_refused(run(data, tmp_path, "--data", data), "lies inside of", "twice")
+
+
 def test_metadata_that_is_no_database_is_refused(tmp_path):
     (tmp_path / "metadata.sqlite").write_bytes(b"garbage, not a database " * 50)
     assert_refused(m2f("lineage", "--workspace", tmp_path), "not readable as ML")

@@ -34,6 +34,11 @@ def test_an_image_is_all_that_has_to_be_said():
         ({"root": "/mnt/pipeline/../root"}, "kubeflow.root /mnt/pipeline/../root"),
         ({"serving_root": "/serving"}, "kubeflow.serving_root /serving: is not below"),
         ({"data": "/data"}, "kubeflow.data /data: is not below"),
+        ({"data": "/mnt/pipeline/a:/b"}, "kubeflow.data /b: is not below"),
+        (
+            {"root": "/mnt/pipeline/b/root", "data": "/mnt/pipeline/a:/mnt/pipeline/b"},
+            "b/root: lies inside kubeflow.data /mnt/pipeline/b, so",
+        ),
         (
             {"root": "gs://bucket/root"},
             "gs://bucket/root: nodes read and write through",

@@ -28,9 +28,11 @@ def run(ml, name, *, pushed=1, baseline=None):
     push = mlmd.artifact("PushedModel", pushed=pushed, pushed_destination=destination)
     settings = json.dumps({"name": f"small {name}", "steps": 12})
     config = json.dumps({"config": settings, "info": {"code_digest": "abc"}})
+    patterns = [{"pattern": "a/day-7/*"}, {"pattern": "b/*"}]
+    data = {"input_base": "/coco", "input_config": json.dumps({"splits": patterns})}
     against = {} if baseline is None else {"baseline_model": baseline}
     nodes = {
-        "Gen": ({}, {"examples": examples, "report": report}, {"input_base": "/coco"}),
+        "Gen": ({}, {"examples": examples, "report": report}, data),
         "Statistics": ({"report": report}, {}, {}),
         "DataGate": (
             {"report": report},
@@ -115,7 +117,8 @@ def test_the_tree_tells_verdict_baseline_configuration_and_data(ml, tmp_path):
         "config small 2",
         "steps: 12",
         "code digest abc",
-        "data /coco",
+        "data /coco/a/day-7",
+        "data /coco/b",
         "data fingerprint print of 2",
     ):
         assert line in texts[1]

@@ -119,6 +119,7 @@ def test_artifacts_are_in_the_bucket_and_folders_are_mounted(job, tasks):
         ({"root": "gs://bucket"}, {}, "kubeflow.root gs://bucket: Vertex AI keeps"),
         ({"data": "/mnt/pipeline/data"}, {}, "data /mnt/pipeline/data: wanted a place"),
         ({"data": "s3://b/d"}, {}, "kubeflow.data s3://b/d: wanted a place in Cloud"),
+        ({"data": "gs://b/d:/local"}, {}, "kubeflow.data /local: wanted a place in"),
         (
             {"data": "gs://b/day-{SPAN}"},
             {},
