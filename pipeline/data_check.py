@@ -17,7 +17,13 @@ from components.coco_example_gen import (
     problems,
 )
 from components.data_gate import checks, decision, gate, sources
-from pipeline import config, data_statistics, errors, progress
+from pipeline import (
+    config,
+    data_statistics,
+    errors,
+    ingestion_processes,
+    progress,
+)
 
 _TOLD = ("failed", "warned")
 # Counted and no fault of the data: these do not make a set an unclean one.
@@ -142,7 +148,7 @@ def check(
             str(folder / "work"),
             record_folders,
             str(reported),
-            ingestion.run_here,
+            ingestion_processes.run,
         )
     except errors.CocoFormatError as error:
         return Findings(*_recorded(reported), stopped=str(error))

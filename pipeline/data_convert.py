@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from components.coco_example_gen import annotations, ingestion, layouts, plans
 from model import features, mask_rle
-from pipeline import config, progress
+from pipeline import config, ingestion_processes, progress
 
 REPORT_FOLDER = "report"
 _WORK_FOLDER = "work"
@@ -84,7 +84,7 @@ def _ingest(
 
     def run_shards(shards: list[plans.Shard]) -> None:
         work.extend(shards)
-        ingestion.run_here(shards)
+        ingestion_processes.run(shards)
 
     summary = ingestion.ingest(
         layouts.detect_all(roots, settings.data.layout),

@@ -65,6 +65,12 @@ def advancing(bar: progress.Task) -> Iterator[None]:
         _bar = None
 
 
+def advance(images: int) -> None:
+    """Moves the bar on for images that were read here or in another process."""
+    if _bar is not None:
+        _bar.advance(images)
+
+
 def write_records(shard: plans.Shard) -> None:
     """Writes the records of one shard aside, and what was found while doing so.
 
@@ -82,8 +88,7 @@ def write_records(shard: plans.Shard) -> None:
             serialized = _record_of(image, plan, log, result)
             if serialized is not None:
                 writer.write(serialized)
-            if _bar is not None:
-                _bar.advance()
+            advance(1)
     content = {
         "result": vars(result),
         "counts": log.counts,
