@@ -1,5 +1,7 @@
 """Which image files training can read as they are, and how others become RGB."""
 
+import zlib
+
 import numpy as np
 from PIL import Image, ImageChops
 
@@ -22,13 +24,31 @@ def plain_format(image: Image.Image, content: bytes) -> str | None:
     if image.mode != "RGB":
         return None
     if image.format in ("JPEG", "MPO"):
-        return "jpeg" if _jpeg_frame(content) in _PLAIN_JPEG_FRAMES else None
+        is_plain = _jpeg_frame(content) in _PLAIN_JPEG_FRAMES
+        # Pillow does without the end marker, TensorFlow does not.
+        is_whole = content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda")
+        return "jpeg" if is_plain and is_whole else None
     if image.format == "PNG":
         is_plain = content[_PNG_HEADER] == _PLAIN_PNG
         is_still = not getattr(image, "is_animated", False)
         opaque = "transparency" not in image.info
-        return "png" if is_plain and is_still and opaque else None
+        return (
+            "png" if is_plain and is_still and opaque and _is_whole(content) else None
+        )
     return None
+
+
+def _is_whole(png: bytes) -> bool:
+    """Have all chunks their check sum, up to the last? Pillow does not ask."""
+    at = 8
+    while at + 12 <= len(png):
+        end = at + 8 + int.from_bytes(png[at : at + 4], "big")
+        if png[end : end + 4] != zlib.crc32(png[at + 4 : end]).to_bytes(4, "big"):
+            return False
+        if png[at + 4 : at + 8] == b"IEND":
+            return True
+        at = end + 4
+    return False
 
 
 def _jpeg_frame(content: bytes) -> int:

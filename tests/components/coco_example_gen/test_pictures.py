@@ -251,3 +251,20 @@ def test_a_broken_png_is_found_though_it_is_read_twice(tmp_path, pixels):
     path.write_bytes(content)
     with pytest.raises(pictures.BrokenImageError, match="cannot be decoded"):
         load(path, 6, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"), [("a.png", 12), ("a.png", 16), ("a.jpg", 2)]
+)
+def test_what_only_pillow_takes_for_whole_is_reencoded(tmp_path, name, missing):
+    # Of this noise, Pillow does not notice that the JPEG has no end.
+    noise = np.random.default_rng(17).integers(0, 256, [160, 120, 3], np.uint8)
+    path = tmp_path / name
+    Image.fromarray(noise).save(path, quality=95, subsampling=0)
+    pixels = np.asarray(Image.open(path))
+    path.write_bytes(path.read_bytes()[:-missing])  # IEND, a check sum, a JPEG's end
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        tf.io.decode_image(path.read_bytes())
+    picture = load(path, 160, 120, max_pixels=20_000)
+    assert picture.image_format == "png"
+    np.testing.assert_array_equal(decode(picture), pixels)
