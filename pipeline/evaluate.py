@@ -70,7 +70,8 @@ def evaluate_folder(
 
     The folder is read by the code of CocoExampleGen and the stored examples are
     scored by that of CocoEvaluator, so the numbers are those of a run. A folder with
-    one annotation file is split as the model's own run split it.
+    one annotation file is split as the model's own run split it. The ids of LabelMe's
+    classes are made up by the reader, so its classes are the model's by their names.
 
     Raises:
         ModelFileError: there is no such model.
@@ -83,7 +84,10 @@ def evaluate_folder(
     with tempfile.TemporaryDirectory(prefix="m2f_evaluate_") as folder:
         files = _ingest(layout, _data_config(model), folder, log)
         _require_all_images(log)
-        truth = ground_truth.from_records(files, model.categories)
+        if layout.name == "labelme":
+            truth = _with_ids_of(model, ground_truth.from_records(files))
+        else:
+            truth = ground_truth.from_records(files, model.categories)
         num_images = len(truth["images"])
         results = predictor.score_images(
             model, files, num_images, batch_size, "Evaluating"
@@ -111,6 +115,23 @@ def _ingest(
     shards.read_results(work, log)
     log.raise_errors()
     return [part.staged_path for part in work]
+
+
+def _with_ids_of(model: saved_model.Predictor, truth: dict) -> dict:
+    """Gives classes the model's ids; those it lacks get ids above all of them."""
+    names = {each.category_id: each.name for each in model.categories}
+    ids = {name: category_id for category_id, name in names.items()}
+    new_ids = {}
+    for category in truth["categories"]:
+        new_id = ids.setdefault(category["name"], max(ids.values(), default=0) + 1)
+        new_ids[category["id"]] = new_id
+        names[new_id] = category["name"]
+    annotations = [
+        {**each, "category_id": new_ids[each["category_id"]]}
+        for each in truth["annotations"]
+    ]
+    categories = [{"id": key, "name": names[key]} for key in sorted(names)]
+    return {**truth, "annotations": annotations, "categories": categories}
 
 
 def _data_config(model: saved_model.Predictor) -> config.DataConfig:

@@ -82,6 +82,33 @@ def test_a_class_of_another_name_is_said(exported, data):
     assert note == "class 3 is 'apple' in the data and 'red thing' in the model"
 
 
+def test_classes_of_labelme_are_the_models_by_name(exported, colour_model, tmp_path):
+    for split in ("train", "val"):
+        folder = tmp_path / "data" / split
+        folder.mkdir(parents=True)
+        for number, shapes in enumerate([[RED_STRIPE, BLUE_STRIPE], [BLUE_STRIPE]]):
+            picture = folder / f"{number}.png"
+            Image.fromarray(colour_model.picture(shapes)).save(picture)
+            labelled = [
+                {
+                    "label": NAMES[category_id],
+                    "points": [[left, top], [left + width, top + height]],
+                    "shape_type": "rectangle",
+                }
+                for category_id, top, left, height, width in shapes
+            ]
+            content = {"version": "5.4.1", "shapes": labelled}
+            content |= {"imagePath": picture.name, "imageData": None}
+            (folder / f"{number}.json").write_text(json.dumps(content))
+    found = evaluate.evaluate_folder(exported, tmp_path / "data")
+    assert found.metrics.mask_ap == pytest.approx(1.0)
+    assert found.metrics.num_objects == 3
+    path = folder / "1.json"
+    path.write_text(path.read_text().replace("blue thing", "a van"))
+    found = evaluate.evaluate_folder(exported, tmp_path / "data")
+    assert any("(a van) is not in the model" in note for note in found.notes)
+
+
 def test_missing_and_broken_images_are_told_together(exported, data):
     (data / "images" / "1.png").unlink()
     (data / "images" / "2.png").write_bytes(b"no image")
