@@ -23,7 +23,10 @@ PASSWORD_VARIABLE = "M2F_METADATA_PASSWORD"  # noqa: S105, a name and no passwor
 _PORTS = {"mysql": 3306, "postgresql": 5432}
 # Neither a second colon, nor an @ behind a slash, nor a query.
 _HARMLESS = re.compile(r"\w*(://([^:@?#/]+@)?[^:@?#/]*(:\d+)?(/[^:@?#]*)?)?")
-_FORMS = "mysql://user@host:3306/db, postgresql://user@host:5432/db or sqlite:////path"
+_FORMS = (
+    "mysql://user@host:3306/db, postgresql://user@host:5432/db or sqlite:////path, "
+    "without options"
+)
 _SECONDS_TO_ANSWER = 5.0
 # What is said while another client makes the database or its tables.
 _BEING_MADE = (
