@@ -25,6 +25,9 @@ addEventListener("load", () => {{
   const images = [...page.images];
   document.getElementById("seen").textContent = JSON.stringify({{
     scroll_width: Math.max(root.scrollWidth, page.body.scrollWidth),
+    sideways: [...page.querySelectorAll("*")]
+      .filter((e) => e.clientWidth && e.scrollWidth > e.clientWidth + 1)
+      .map((e) => e.tagName + "." + e.className),
     text: page.body.innerText,
     scripts: page.scripts.length,
     broken_images: images.filter((i) => !i.complete || !i.naturalWidth).length,
@@ -43,11 +46,13 @@ class Seen:
 
     Attributes:
         scroll_width: px that the content takes in a frame of `WIDTH` px.
+        sideways: elements whose content is wider than they are.
         console: messages of the browser's console, blocked content among them.
         requests: addresses that were asked for, the page itself left out.
     """
 
     scroll_width: int
+    sideways: list[str]
     text: str
     scripts: int
     images: int
@@ -71,6 +76,7 @@ def look(page: str, folder: pathlib.Path) -> Seen:
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
+        "--hide-scrollbars",  # as on a phone
         "--disable-background-networking",
         "--disable-component-update",
         "--no-first-run",
