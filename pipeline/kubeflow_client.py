@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from pipeline import errors, kubeflow_api, kubeflow_names, run_overrides
+from pipeline import data_roots, errors, kubeflow_api, kubeflow_names, run_overrides
 
 if TYPE_CHECKING:
     import kfp_server_api
@@ -147,11 +147,12 @@ def _parameters(package: _Package, request: Request) -> dict[str, str]:
     run_overrides.settings(package.config, request.overrides, str(request.package))
     parameters = {"overrides": shlex.join(request.overrides)}
     if request.data is not None:
-        if not request.data.startswith("/"):
-            raise errors.UserError(
-                f"--data {request.data}: wanted an absolute path as the pods see it, "
-                "on the volume they mount."
-            )
+        for root in data_roots.parse(request.data):
+            if not root.startswith("/"):
+                raise errors.UserError(
+                    f"--data {root}: wanted an absolute path as the pods see it, on the "
+                    "volume they mount."
+                )
         parameters["data"] = request.data
     return parameters
 

@@ -117,6 +117,7 @@ def test_an_unknown_run_is_named(api):
         ({"overrides": ("train.step=1",)}, "train.step: unknown key"),
         ({"overrides": ("train.steps",)}, "wanted section.key=value"),
         ({"data": "relative"}, "wanted an absolute path as the pods see it"),
+        ({"data": "/mnt/a:gs://bucket/b"}, "--data gs://bucket/b: wanted an absolute"),
         ({"data": "gs://bucket/data"}, "wanted an absolute path as the pods see it"),
         ({"cron": "never"}, "wanted five fields"),
     ],
