@@ -150,8 +150,8 @@ def _parameters(package: _Package, request: Request) -> dict[str, str]:
         for root in data_roots.parse(request.data):
             if not root.startswith("/"):
                 raise errors.UserError(
-                    f"--data {root}: wanted an absolute path as the pods see it, on the "
-                    "volume they mount."
+                    f"--data {root}: wanted an absolute path as the pods see it, on "
+                    "the volume they mount."
                 )
         parameters["data"] = request.data
     return parameters
