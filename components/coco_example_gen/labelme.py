@@ -193,7 +193,7 @@ class _FileReader:
         except pictures.BrokenImageError as error:
             self._report("broken_image", str(error))
             return None
-        except PermissionError as error:
+        except safe_paths.LeavesRootError as error:
             self._report("unsafe_path", f"{place}: {error}")
             return None
         if source is None:

@@ -173,7 +173,7 @@ def mask(segmentation: dict, root: pathlib.Path, height: int, width: int) -> np.
         raise mask_rle.MaskError(safe_paths.explain("file_name", reference.file))
     try:
         path = safe_paths.find(root, [str(root)], reference.file)
-    except PermissionError as error:
+    except safe_paths.LeavesRootError as error:
         raise mask_rle.MaskError(f"{reference.file}: {error}") from None
     if path is None:
         raise mask_rle.MaskError(f"{reference.file}: no such file of segments")

@@ -65,16 +65,17 @@ def load(path: pathlib.Path, height: int, width: int, max_pixels: int) -> Pictur
     Raises:
         Those of `decode`.
     """
-    size, limit = path.stat().st_size, _MAX_BYTES_PER_PIXEL * max_pixels
+    limit = _MAX_BYTES_PER_PIXEL * max_pixels
+    try:
+        size = path.stat().st_size
+        content = path.read_bytes() if size <= limit else b""
+    except OSError as error:
+        raise BrokenImageError(f"cannot be read: {error.strerror}") from None
     if size > limit:
         raise OversizedImageError(
             f"has {size} bytes, wanted at most {limit} (16 for each pixel of "
             "data.max_pixels)"
         )
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BrokenImageError(f"cannot be read: {error.strerror}") from None
     return decode(content, path.suffix, height, width, max_pixels)
 
 

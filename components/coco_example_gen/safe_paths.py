@@ -3,6 +3,10 @@
 import pathlib
 
 
+class LeavesRootError(Exception):
+    """A link inside of the data folder leads out of it; the message names both."""
+
+
 def fault(name: str) -> str | None:
     """Says why a path from an annotation file is refused; None when it is not.
 
@@ -42,17 +46,23 @@ def find(root: pathlib.Path, folders: list[str], name: str) -> pathlib.Path | No
         root: the file must lie below it, links followed.
         name: without `fault`.
 
+    Returns:
+        None when there is no such file, or none that this user may look for.
+
     Raises:
-        PermissionError: the file is a link that leaves the root; names its target.
+        LeavesRootError: the file is a link that leaves the root.
     """
     names = dict.fromkeys((name, name.replace("\\", "/")))
     for each in names:
         for folder in folders:
             path = pathlib.Path(folder, each)
-            if not path.is_file():
+            try:
+                if not path.is_file():
+                    continue
+            except (OSError, ValueError):  # no file system takes such a name
                 continue
             target = path.resolve()
             if not target.is_relative_to(root.resolve()):
-                raise PermissionError(f"links to {target}, outside of {root}")
+                raise LeavesRootError(f"links to {target}, outside of {root}")
             return path
     return None

@@ -165,13 +165,6 @@ def _picture_of(
     """The picture's file below the root, and the picture unless it is left out."""
     source = plan.sources[image.source]
     file, left_out = source.prefix + image.file_name, "image left out"
-    if image.height * image.width > plan.max_pixels:
-        message = (
-            f"the annotations say {image.width} x {image.height} px, wanted at most "
-            f"{plan.max_pixels} pixels (data.max_pixels)"
-        )
-        _add(log, "oversized_image", file, image, message, left_out)
-        return file, None
     path = _locate(image, plan, log)
     if path is None:
         return file, None
@@ -205,16 +198,13 @@ def _locate(
     file = source.prefix + name
     try:
         path = safe_paths.find(root, folders, name)
-    except PermissionError as error:
+    except safe_paths.LeavesRootError as error:
         _add(log, "unsafe_path", file, image, f"{error}; copy it inside", "")
         return None
-    except (OSError, ValueError) as error:  # a name no file system takes
-        path, missing = None, f"cannot be looked for: {error}"
-    else:
-        searched = ", ".join(os.path.relpath(f, root) + "/" for f in folders)
-        missing = f"no such file in {searched}"
     if path is None:
-        _add(log, "missing_image", file, image, missing, "image left out")
+        searched = ", ".join(os.path.relpath(f, root) + "/" for f in folders)
+        message = f"no such file in {searched}"
+        _add(log, "missing_image", file, image, message, "image left out")
     elif not str(path).endswith(str(pathlib.PurePosixPath(name))):
         message = "is named with backslashes, which were read as slashes"
         _add(log, "windows_separator", file, image, message, "kept")

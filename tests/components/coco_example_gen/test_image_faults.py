@@ -38,6 +38,7 @@ def truncate(path):
     [
         ("1.png", lambda path: None, "missing_image", "no such file in train/, ./"),
         ("1.png", lambda path: path.mkdir(), "missing_image", "no such file"),
+        ("1" * 999, lambda path: None, "missing_image", "no such file"),
         ("1.png", lambda path: path.touch(), "broken_image", "no image format"),
         ("1.png", truncate, "broken_image", "cannot be decoded: "),
         ("1.jpg", truncate, "broken_image", "cannot be decoded: "),
