@@ -43,9 +43,9 @@ def of_layout(layout: layouts.Layout) -> str:
         name = source.annotation_file.relative_to(layout.root)
         content = _content_hash(source.annotation_file)
         digest.update(f"\n{name}\0{content}".encode())
-    folders = [folder for source in sources for folder in source.image_folders]
-    folders += [s.segment_folder for s in sources if s.segment_folder]
-    for path in sorted(described | _image_files(dict.fromkeys(folders))):
+    # The root is one of the folders, so PNGs of segments are among the images.
+    folders = dict.fromkeys(f for source in sources for f in source.image_folders)
+    for path in sorted(described | _image_files(folders)):
         status = path.stat()
         line = f"\n{path}\0{status.st_size}\0{status.st_mtime_ns}"
         digest.update(line.encode("utf-8", "surrogateescape"))
