@@ -10,7 +10,7 @@ import functools
 
 import tensorflow as tf
 
-from model import row_parts, row_sums, sampling_layout
+from model import cpu_kernels, row_parts, row_sums, sampling_layout
 
 
 def weighted_sums(
@@ -46,7 +46,7 @@ def _summed(
 ) -> tf.Tensor:
     """Weighted sums with their gradient, float [R, heads * D]."""
     channels, kind = maps[0].shape[-1], maps[0].dtype
-    is_sparse = row_sums.are_available()
+    is_sparse = cpu_kernels.are_usable()
 
     @tf.custom_gradient
     def function(x_px, y_px, weights, *maps):

@@ -203,9 +203,9 @@ def _mask_losses(
     logits = point_sampling.sample_rows(maps, places)
     # Pair (b, l, n) belongs to ground truth (b, n) and to prediction l.
     image, rest = pairs // (num_predictions * padded), pairs % padded
-    truth = _merged(masks)
+    truth = point_sampling.bordered(_merged(masks))
     targets = row_parts.in_parts(
-        lambda rows: point_sampling.sample_maps(truth, *rows),
+        lambda rows: point_sampling.sample(truth, *rows),
         (image * padded + rest, places),
         settings.num_points * point_sampling.POINT_BYTES,
         tf.float32,

@@ -4,30 +4,59 @@ Points are `xy_unit`: x and y in [0, 1] over the whole map, whose pixel centres 
 (index + 0.5) / size (align_corners false); outside the map everything is zero.
 """
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
-from model import row_parts
+from model import cpu_kernels, row_parts
 
+_BEFORE, _BEHIND = 1, 2  # pixels of border
 # The place of a point, and indices, weights and values of the four pixels around it.
 POINT_BYTES = 64
 
 
-def sample_maps(maps: tf.Tensor, map_index: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
+class Maps(NamedTuple):
+    """Single-channel maps with a border of zeros, so that no sample lies outside.
+
+    Attributes:
+        pixels: [N * (H + 3) * (W + 3)], one row and column before, two behind.
+        height, width: int32 [], of the maps without their border.
+    """
+
+    pixels: tf.Tensor
+    height: tf.Tensor
+    width: tf.Tensor
+
+
+def bordered(maps: tf.Tensor) -> Maps:
+    """Makes maps [N, H, W] of any type ready for `sample`."""
+    height, width = tf.shape(maps)[1], tf.shape(maps)[2]
+    padded = tf.pad(maps, [[0, 0], [_BEFORE, _BEHIND], [_BEFORE, _BEHIND]])
+    return Maps(tf.reshape(padded, [-1]), height, width)
+
+
+def sample(maps: Maps, map_index: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
     """Samples single-channel maps, each row of points from a map of its choice.
 
     Args:
-        maps: float or uint8 [N, H, W]; integers are not converted as a whole.
+        maps: N maps; of integers only the fetched ones are converted.
         map_index: int32 [M], the map that a row of points belongs to.
         points: float32 [M, P, 2], xy_unit.
 
     Returns:
         float32 [M, P].
     """
-    height, width = tf.shape(maps)[1], tf.shape(maps)[2]
-    index, weights = _around(points, height, width)  # [M, 4, P]
-    start = (map_index * height * width)[:, tf.newaxis, tf.newaxis]
-    found = tf.gather(tf.reshape(maps, [-1]), start + index)
-    return tf.reduce_sum(tf.cast(found, tf.float32) * weights, axis=1)
+    corners, right, below = _around(maps, map_index, points)
+    here, beside, under, across = (
+        tf.cast(tf.gather(maps.pixels, corner), tf.float32) for corner in corners
+    )
+    top = here + right * (beside - here)
+    return top + below * (under + right * (across - under) - top)
+
+
+def sample_maps(maps: tf.Tensor, map_index: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
+    """`sample` of maps [N, H, W]."""
+    return sample(bordered(maps), map_index, points)
 
 
 def sample_rows(maps: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
@@ -45,7 +74,7 @@ def sample_rows(maps: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
     """
     row_bytes = points.shape[1] * POINT_BYTES
 
-    def sample(rows):
+    def sample_own(rows):
         maps, points = rows
         return sample_maps(maps, tf.range(tf.shape(maps)[0]), points)
 
@@ -53,11 +82,19 @@ def sample_rows(maps: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
         """Gradient of some maps: the points' share of each pixel around them."""
         maps, points, upstream = rows
         count, height, width = tf.unstack(tf.shape(maps))
-        index, weights = _around(points, height, width)  # [M, 4, P]
-        index += (tf.range(count) * height * width)[:, tf.newaxis, tf.newaxis]
-        shares = weights * tf.expand_dims(upstream, 1)
-        total = tf.math.unsorted_segment_sum(shares, index, count * height * width)
-        return tf.reshape(total, tf.shape(maps))
+        size = Maps(upstream, height, width)
+        corners, right, below = _around(size, tf.range(count), points)
+        under = upstream * below
+        top = upstream - under
+        beside, across = top * right, under * right
+        shares = tf.concat([top - beside, beside, under - across, across], axis=1)
+        sides = [height + _BEFORE + _BEHIND, width + _BEFORE + _BEHIND]
+        total = tf.math.unsorted_segment_sum(
+            shares, tf.concat(corners, axis=1), count * sides[0] * sides[1]
+        )
+        inner = slice(_BEFORE, -_BEHIND)
+        total = tf.reshape(total, [count, *sides])[:, inner, inner]
+        return tf.ensure_shape(total, maps.shape)  # stacking no parts needs it
 
     @tf.custom_gradient
     def function(maps):
@@ -66,7 +103,7 @@ def sample_rows(maps: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
             return row_parts.in_parts(spread, given, row_bytes, tf.float32)
 
         given = (maps, points)
-        return row_parts.in_parts(sample, given, row_bytes, tf.float32), gradient
+        return row_parts.in_parts(sample_own, given, row_bytes, tf.float32), gradient
 
     return function(maps)
 
@@ -81,36 +118,15 @@ def sample_features(features: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
     Returns:
         float32 [B, P, C].
     """
-    shape = tf.shape(features)
-    index, weights = _around(points, shape[1], shape[2])  # [B, 4, P]
-    start = (tf.range(shape[0]) * shape[1] * shape[2])[:, tf.newaxis, tf.newaxis]
-    found = tf.gather(tf.reshape(features, [-1, features.shape[-1]]), start + index)
-    return tf.reduce_sum(found * weights[..., tf.newaxis], axis=1)
-
-
-def _corners(
-    x_px: tf.Tensor, y_px: tf.Tensor, height: tf.Tensor, width: tf.Tensor
-) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
-    """The four pixels around places in maps of `height` x `width` pixels.
-
-    Args:
-        x_px, y_px: float [...]; pixel centres have whole numbers.
-        height, width: int32, broadcastable to the places.
-
-    Returns:
-        Four int32 [...], flat indices row * width + column, moved inside the map, and
-        four float [...], bilinear weights, zero for a pixel outside.
-    """
-    left, right, x_first, x_second = _axis_corners(x_px, width)
-    top, bottom, y_first, y_second = _axis_corners(y_px, height)
-    first_row, second_row = y_first * width, y_second * width
-    index = [
-        first_row + x_first,
-        first_row + x_second,
-        second_row + x_first,
-        second_row + x_second,
-    ]
-    return index, [top * left, top * right, bottom * left, bottom * right]
+    batch, height, width, _ = tf.unstack(tf.shape(features))
+    border = [_BEFORE, _BEHIND]
+    padded = tf.pad(features, [[0, 0], border, border, [0, 0]])
+    rows = tf.reshape(padded, [-1, features.shape[-1]])
+    corners, right, below = _around(Maps(rows, height, width), tf.range(batch), points)
+    here, beside, under, across = (tf.gather(rows, corner) for corner in corners)
+    right, below = right[..., tf.newaxis], below[..., tf.newaxis]
+    top = here + right * (beside - here)
+    return top + below * (under + right * (across - under) - top)
 
 
 def uncertain_points(logits: tf.Tensor, candidates: tf.Tensor, count: int) -> tf.Tensor:
@@ -124,8 +140,29 @@ def uncertain_points(logits: tf.Tensor, candidates: tf.Tensor, count: int) -> tf
     Returns:
         float32 [M, count, 2], in no particular order.
     """
-    nearest = tf.math.top_k(-tf.abs(logits), count, sorted=False).indices
-    return tf.gather(candidates, nearest, batch_dims=1)
+    distance = tf.abs(logits)
+
+    def ranked() -> tf.Tensor:
+        nearest = tf.math.top_k(-distance, count, sorted=False).indices
+        return tf.gather(candidates, nearest, batch_dims=1)
+
+    if not cpu_kernels.are_usable():
+        return ranked()
+    # Finding the last one kept is four times faster than ranking. The bits of numbers
+    # that are not negative are ordered like the numbers, and those of NaN have a place.
+    order = tf.bitcast(distance, tf.int32)
+    last = tf.raw_ops.NthElement(input=order, n=count - 1)
+    kept = tf.where(tf.reshape(order <= last[:, tf.newaxis], [-1]))[:, 0]
+    rows = logits.shape[0] or tf.shape(logits)[0]
+
+    def picked() -> tf.Tensor:
+        # The graph optimizer takes a reshape for proof of the size that is asked
+        # below, and drops the question; cut to size, it proves nothing.
+        chosen = tf.gather(tf.reshape(candidates, [-1, 2]), kept[: rows * count])
+        return tf.reshape(chosen, [rows, count, 2])
+
+    # With equal distances there may be more.
+    return tf.cond(tf.equal(tf.size(kept), rows * count), picked, ranked)
 
 
 def shifted(pattern: tf.Tensor, shifts: tf.Tensor) -> tf.Tensor:
@@ -146,25 +183,26 @@ def shifted(pattern: tf.Tensor, shifts: tf.Tensor) -> tf.Tensor:
 
 
 def _around(
-    points: tf.Tensor, height: tf.Tensor, width: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Flat indices and weights of the pixels around xy_unit points, [M, 4, P] each."""
+    maps: Maps, map_index: tf.Tensor, points: tf.Tensor
+) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
+    """The four pixels around xy_unit points: indices, and shares of right and below.
+
+    Returns:
+        Four int32 [M, P] and two float32 [M, P].
+    """
     x_unit, y_unit = tf.unstack(points, axis=-1)
-    x_px = x_unit * tf.cast(width, tf.float32) - 0.5
-    y_px = y_unit * tf.cast(height, tf.float32) - 0.5
-    index, weights = _corners(x_px, y_px, height, width)
-    return tf.stack(index, axis=1), tf.stack(weights, axis=1)
+    column, right = _axis(x_unit, maps.width)
+    row, below = _axis(y_unit, maps.height)
+    stride = maps.width + _BEFORE + _BEHIND
+    first = map_index * ((maps.height + _BEFORE + _BEHIND) * stride)
+    here = row * stride + column + first[:, tf.newaxis]
+    return [here, here + 1, here + stride, here + stride + 1], right, below
 
 
-def _axis_corners(place: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """Weights and indices of the lower and the upper neighbour on one axis."""
+def _axis(place_unit: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Index of the lower neighbour, border counted, and the upper one's share."""
+    length = tf.cast(size, tf.float32)
+    # Farther out than the first pixel of the border everything is zero as well.
+    place = tf.clip_by_value(place_unit * length - 0.5, -1.0, length)
     lower = tf.floor(place)
-    fraction = place - lower
-    # Clipped as integers: a NaN then reaches the loss instead of failing the gather.
-    index = tf.cast(lower, tf.int32)
-    lower_inside = tf.cast((index >= 0) & (index < size), place.dtype)
-    upper_inside = tf.cast((index >= -1) & (index < size - 1), place.dtype)
-    first = tf.clip_by_value(index, 0, size - 1)
-    second = tf.clip_by_value(index + 1, 0, size - 1)
-    weights = (1.0 - fraction) * lower_inside, fraction * upper_inside
-    return *weights, first, second
+    return tf.cast(lower, tf.int32) + _BEFORE, place - lower

@@ -1,35 +1,14 @@
 """Weighted sums of the rows of a table, as products with a sparse matrix.
 
-On CPUs a product with a compressed sparse matrix (CSR) reads each chosen row once and
-writes nothing but the sums. XLA has no sparse matrices, and on GPUs this was never
-run: there the callers fetch rows and sum them up.
+A product with a compressed sparse matrix (CSR) reads each chosen row once and writes
+nothing but the sums. XLA has no sparse matrices, and on GPUs this was never run: see
+`cpu_kernels`.
 """
-
-import contextlib
-import contextvars
-from collections.abc import Iterator
 
 import tensorflow as tf
 
 ENTRY_BYTES = 64  # what a product needs in memory for one chosen row, about
 PART_BYTES = 32 * 2**20  # enough for both cores to have their share of a product
-
-_for_xla = contextvars.ContextVar("_for_xla", default=False)
-
-
-def are_available() -> bool:
-    """May what is being traced now hold sparse products?"""
-    return not _for_xla.get() and not tf.config.list_physical_devices("GPU")
-
-
-@contextlib.contextmanager
-def without(is_for_xla: bool) -> Iterator[None]:
-    """What is traced inside holds no sparse products when XLA is to compile it."""
-    token = _for_xla.set(is_for_xla)
-    try:
-        yield
-    finally:
-        _for_xla.reset(token)
 
 
 def sums(table: tf.Tensor, index: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

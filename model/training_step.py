@@ -5,7 +5,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from model import criterion, matcher, optimizer, row_sums
+from model import cpu_kernels, criterion, matcher, optimizer
 from pipeline import config, errors
 
 Batch = dict[str, tf.Tensor]
@@ -124,7 +124,7 @@ class TrainingStep:
             tf.shape(batch["masks"])[1],
             settings,
         )
-        with tf.GradientTape() as tape:
+        with cpu_kernels.unless(self._settings.xla), tf.GradientTape() as tape:
             predictions = self._forward(batch["images"])
             with tape.stop_recording():
                 cost = self._cost(predictions, batch, points, settings)
@@ -154,8 +154,7 @@ class TrainingStep:
         }
 
     def _predict(self, images: tf.Tensor):
-        with row_sums.without(is_for_xla=self._settings.xla):
-            predictions = self._model(images, training=True)
+        predictions = self._model(images, training=True)
         # Whole masks of all queries are never needed: see criterion.
         return {
             key: predictions[key]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model import cell_sampling, row_parts, row_sums
+from model import cell_sampling, cpu_kernels, row_parts, row_sums
 
 _SIZES = [(2, 3), (4, 6), (1, 1)]
 _BATCH, _TOKENS, _HEADS, _POINTS, _CHANNELS = 2, 5, 2, 2, 3
@@ -56,7 +56,7 @@ def test_sums_and_all_gradients_are_those_of_every_pixel_weighed(
     monkeypatch.setattr(row_parts, "PART_BYTES", part_bytes)
     monkeypatch.setattr(row_sums, "PART_BYTES", part_bytes)
     arguments = _arguments()
-    with row_sums.without(is_for_xla):
+    with cpu_kernels.unless(is_for_xla):
         found, gradients = _with_gradients(cell_sampling.weighted_sums, arguments)
     wanted, wanted_gradients = _with_gradients(_dense, arguments)
     np.testing.assert_allclose(found, wanted, atol=1e-5)
@@ -79,7 +79,7 @@ def test_on_a_pixel_the_slope_is_that_towards_the_next_one():
 @pytest.mark.parametrize("place", [np.nan, np.inf, -np.inf])
 def test_a_place_that_is_no_number_reaches_the_sum(place, is_for_xla):
     maps, x_px, y_px, weights = _arguments()
-    with row_sums.without(is_for_xla):
+    with cpu_kernels.unless(is_for_xla):
         found = cell_sampling.weighted_sums(maps, x_px * place, y_px, weights)
     assert np.isnan(found).all()
 

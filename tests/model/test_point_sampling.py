@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model import point_sampling
+from model import cpu_kernels, point_sampling
 
 
 def _brute_force(grid, x_unit, y_unit):
@@ -62,11 +62,27 @@ def test_sampling_is_linear_in_the_map_and_so_is_its_gradient():
     assert gradient.numpy().tolist() == [[[0.5, 0.5], [0.0, 0.0]]]
 
 
-def test_uncertain_points_are_those_with_logits_nearest_to_zero():
-    logits = tf.constant([[3.0, -0.1, 5.0, 0.2, -4.0]])
-    candidates = tf.stack([tf.range(5.0), tf.range(5.0)], axis=-1)[tf.newaxis]
-    found = point_sampling.uncertain_points(logits, candidates, 2)
-    assert sorted(found.numpy()[0, :, 0].tolist()) == [1.0, 3.0]
+@pytest.mark.parametrize("is_for_xla", [False, True])
+def test_uncertain_points_are_those_with_logits_nearest_to_zero(is_for_xla):
+    rng = np.random.default_rng(2)
+    logits = rng.normal(size=[3, 50]).astype(np.float32)
+    candidates = tf.constant(rng.uniform(size=[3, 50, 2]).astype(np.float32))
+    with cpu_kernels.unless(is_for_xla):
+        found = point_sampling.uncertain_points(tf.constant(logits), candidates, 20)
+    for row in range(3):
+        nearest = np.argsort(np.abs(logits[row]))[:20]
+        expected = sorted(candidates.numpy()[row, nearest].tolist())
+        assert sorted(found.numpy()[row].tolist()) == expected
+
+
+@pytest.mark.parametrize("logit", [0.0, 2.0, np.nan])
+def test_equal_logits_and_no_numbers_still_give_as_many_points(logit):
+    logits = tf.constant([[logit] * 4, [1.0, -1.0, 0.5, 3.0]])
+    candidates = tf.random.stateless_uniform([2, 4, 2], [0, 0])
+    found = tf.function(point_sampling.uncertain_points)(logits, candidates, 2)
+    own = candidates.numpy()[0].tolist()
+    assert all(point in own for point in found.numpy()[0].tolist())
+    assert candidates.numpy()[1, 2].tolist() in found.numpy()[1].tolist()
 
 
 def test_shifted_patterns_wrap_at_the_edges():

@@ -32,12 +32,3 @@ def test_spread_is_the_gradient_and_the_same_every_time():
     np.testing.assert_allclose(found, wanted, atol=1e-4)
     for _ in range(5):
         np.testing.assert_array_equal(spread(index, weights, upstream, _ROWS), found)
-
-
-def test_xla_gets_no_sparse_product():
-    assert row_sums.are_available()
-    with row_sums.without(is_for_xla=True):
-        assert not row_sums.are_available()
-        with row_sums.without(is_for_xla=False):
-            assert row_sums.are_available()
-    assert row_sums.are_available()

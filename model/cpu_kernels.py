@@ -1,0 +1,24 @@
+"""Operations that are fast on CPUs and that XLA and GPUs do not have."""
+
+import contextlib
+import contextvars
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+_for_xla = contextvars.ContextVar("_for_xla", default=False)
+
+
+def are_usable() -> bool:
+    """May what is being traced now hold them?"""
+    return not _for_xla.get() and not tf.config.list_physical_devices("GPU")
+
+
+@contextlib.contextmanager
+def unless(is_for_xla: bool) -> Iterator[None]:
+    """What is traced inside does without them when XLA is to compile it."""
+    token = _for_xla.set(is_for_xla)
+    try:
+        yield
+    finally:
+        _for_xla.reset(token)
