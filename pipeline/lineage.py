@@ -135,7 +135,9 @@ def _draw_examples(node: rich.tree.Tree, found: Trace) -> None:
     data.add(f"data fingerprint {escape(str(fingerprint))}")
     data.add(f"code digest {found.example_gen.properties.get('code_digest')}")
     if found.gate is not None:
-        data.add(f"data gate passed, {_who(found.gate)}")
+        verdict = found.gate.outputs["verdict"][0]
+        told = escape(str(verdict.properties.get("summary", "")))
+        data.add(f"data gate passed, {_who(found.gate)}: {told}")
 
 
 def _data_folders(example_gen: store.Execution) -> list[str]:

@@ -1,6 +1,8 @@
 """What a finished run made, where, and why it was pushed or refused."""
 
 import dataclasses
+import json
+import pathlib
 
 import rich.console
 from rich.markup import escape
@@ -9,6 +11,9 @@ from pipeline import console as durations
 from pipeline import run_local, serving_folder, store, workspace
 
 _METRICS = ("mask_ap", "mask_ap50", "mask_ap75", "num_images")
+_VERDICT_FILE = "verdict.json"  # in the data gate's output
+_MOST_WARNINGS = 3
+_LONGEST_WARNING = 160  # characters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +25,8 @@ class Outcome:
         pushed_now: by this run and not by an earlier one.
         restored: an earlier run pushed it, and it had to be put back.
         reasons: what each validator said.
+        warnings: what the data gate let pass and told, a line each.
+        data_report: page about the data.
         metrics: of the candidate, as the evaluator recorded them.
     """
 
@@ -29,6 +36,8 @@ class Outcome:
     pushed_now: bool
     restored: bool
     reasons: dict[str, str]
+    warnings: list[str]
+    data_report: str
     metrics: dict[str, float]
     report: str
     model: str
@@ -59,6 +68,8 @@ def read(metadata: store.Store, run_id: str) -> Outcome:
             "CocoEvaluator": str(blessing.properties.get("reason", "")),
             "ServingValidator": str(infra_blessing.properties.get("reason", "")),
         },
+        warnings=_warnings(nodes["DataGate"]),
+        data_report=f"{nodes['CocoExampleGen'].outputs['report'][0].uri}/report.html",
         metrics={
             key: float(evaluation.properties[key])
             for key in _METRICS
@@ -68,6 +79,11 @@ def read(metadata: store.Store, run_id: str) -> Outcome:
         model=trainer.outputs["model"][0].uri,
         tensorboard=trainer.outputs["model_run"][0].uri,
     )
+
+
+def _warnings(gate: store.Execution) -> list[str]:
+    file = pathlib.Path(gate.outputs["verdict"][0].uri, _VERDICT_FILE)
+    return json.loads(file.read_text(encoding="utf-8"))["warnings"]
 
 
 def show(
@@ -91,6 +107,7 @@ def _lines(outcome: Outcome, space: workspace.Workspace) -> list[str]:
     verdict = "[green]blessed[/]" if outcome.blessed else "[red]not blessed[/]"
     serving = "[green]passed[/]" if outcome.serving_ready else "[red]failed[/]"
     lines = [
+        *_warning_lines(outcome),
         f"verdict   {verdict}: {escape(outcome.reasons['CocoEvaluator'])}",
         f"serving   {serving}: {escape(outcome.reasons['ServingValidator'])}",
         f"metrics   {metrics}",
@@ -107,6 +124,19 @@ def _lines(outcome: Outcome, space: workspace.Workspace) -> list[str]:
         f"curves    tensorboard --logdir {escape(outcome.tensorboard)}",
         f"lineage   m2f lineage --workspace {escape(str(space.root))}",
     ]
+    return lines
+
+
+def _warning_lines(outcome: Outcome) -> list[str]:
+    lines = []
+    for warning in outcome.warnings[:_MOST_WARNINGS]:
+        cut = len(warning) > _LONGEST_WARNING
+        text = f"{warning[: _LONGEST_WARNING - 3]}..." if cut else warning
+        lines.append(f"data      [yellow]warning[/]: {escape(text)}")
+    hidden = len(outcome.warnings) - len(lines)
+    if hidden:
+        lines.append(f"          and {hidden} more warning(s)")
+    lines.append(f"data      {escape(outcome.data_report)}")
     return lines
 
 

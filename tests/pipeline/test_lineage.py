@@ -36,7 +36,7 @@ def run(ml, name, *, pushed=1, baseline=None):
         "Statistics": ({"report": report}, {}, {}),
         "DataGate": (
             {"report": report},
-            {"verdict": mlmd.artifact("Verdict")},
+            {"verdict": mlmd.artifact("Verdict", summary="30 checks; 1 warned [a]")},
             {},
         ),
         "Transform": ({"examples": examples}, {"transform_graph": graph}, {}),
@@ -61,7 +61,9 @@ def run(ml, name, *, pushed=1, baseline=None):
         node: mlmd.record(ml, name, node, inputs, outputs, **properties)
         for node, (inputs, outputs, properties) in nodes.items()
     }
-    found_cached = {"verdict": mlmd.artifact("Verdict")}
+    found_cached = {
+        "verdict": mlmd.artifact("Verdict", summary="30 checks; 1 warned [a]")
+    }
     mlmd.record(
         ml, f"{name} again", "DataGate", {"report": report}, found_cached, "CACHED"
     )
@@ -122,6 +124,7 @@ def test_the_tree_tells_verdict_baseline_configuration_and_data(ml, tmp_path):
         "data fingerprint print of 2",
     ):
         assert line in texts[1]
+    assert ": 30 checks; 1 warned [a]\n" in texts[1]  # the gate, in its own words
 
 
 def test_a_model_that_was_not_pushed_is_refused_with_those_that_were(ml, tmp_path):

@@ -1,4 +1,5 @@
 import io
+import json
 import shutil
 
 import mlmd
@@ -8,7 +9,7 @@ import rich.console
 from pipeline import node_launch, run_local, store, summary, workspace
 
 
-def finished(folder, *, blessed, pusher="COMPLETE"):
+def finished(folder, *, blessed, pusher="COMPLETE", warnings=()):
     """A store with one run, whose pushed version is there when it was blessed."""
     model = mlmd.artifact("Model", str(folder / "model"))
     version = folder / "serving" / "demo" / "17"
@@ -25,6 +26,13 @@ def finished(folder, *, blessed, pusher="COMPLETE"):
     infra = mlmd.artifact("InfraBlessing", blessed=1, reason="it answers")
     curves = mlmd.artifact("ModelRun", "/curves")
     ml = mlmd.written(folder / "metadata.sqlite")
+    ingestion = mlmd.artifact("Report", "/ingestion")
+    mlmd.record(ml, "monday", "CocoExampleGen", {}, {"report": ingestion})
+    gate = mlmd.artifact("DataVerdict", str(folder / "gate"))
+    (folder / "gate").mkdir()
+    content = json.dumps({"warnings": list(warnings)})
+    (folder / "gate" / "verdict.json").write_text(content)
+    mlmd.record(ml, "monday", "DataGate", {"report": ingestion}, {"verdict": gate})
     mlmd.record(ml, "monday", "Trainer", {}, {"model": model, "model_run": curves})
     outputs = {"evaluation": evaluation, "blessing": verdict}
     mlmd.record(ml, "monday", "CocoEvaluator", {"model": model}, outputs)
@@ -54,6 +62,8 @@ def test_a_pushed_run_names_its_numbers_reasons_and_folders(tmp_path):
         pushed_to=version,
         pushed_now=True,
         restored=False,
+        warnings=[],
+        data_report="/ingestion/report.html",
         reasons={"CocoEvaluator": "AP [0.25]", "ServingValidator": "it answers"},
         metrics={"mask_ap": 0.25, "num_images": 8.0},
         report="/report",
@@ -63,6 +73,8 @@ def test_a_pushed_run_names_its_numbers_reasons_and_folders(tmp_path):
     text = shown(tmp_path, outcome)
     assert "1 min 05 s" in text  # 61.0 + 4.2
     assert "verdict   blessed: AP [0.25]\n" in text
+    assert "data      /ingestion/report.html\n" in text
+    assert "warning" not in text
     assert "metrics   mask_ap 0.250, num_images 8\n" in text
     assert f"model     pushed to {version}\n" in text
 
@@ -88,3 +100,16 @@ def test_a_cached_push_is_an_earlier_runs_and_is_put_back_when_gone(tmp_path, lo
     assert (version / "saved_model.pb").read_bytes() == b"graph"
     said = "was gone, and is back in" if lost else "model     pushed by an earlier run"
     assert said in shown(tmp_path, outcome)
+
+
+def test_a_few_warnings_of_the_data_gate_are_told_in_a_line_each(tmp_path):
+    warnings = ["drift [0.25] of class frequencies", "w" * 500, "third", "a", "b"]
+    metadata = finished(tmp_path, blessed=True, warnings=warnings)
+    lines = shown(tmp_path, summary.read(metadata, "monday")).splitlines()
+    told = [line for line in lines if line.startswith("data      warning: ")]
+    assert told == [
+        "data      warning: drift [0.25] of class frequencies",
+        f"data      warning: {'w' * 157}...",
+        "data      warning: third",
+    ]
+    assert "          and 2 more warning(s)" in lines
