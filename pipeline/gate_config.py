@@ -17,8 +17,10 @@ _BY_SEVERITY = {
     "noted": "off",
 }
 _BY_KIND = {
+    "unsafe_path": "error",
     "missing_image": "error",
     "broken_image": "error",
+    "oversized_image": "error",
     "class_absent_from_split": "warning",
     "image_in_both_splits": "warning",
     "mask_covers_image": "warning",

@@ -13,7 +13,8 @@ def test_every_kind_of_problem_has_a_severity_and_what_loses_images_stops():
     found = gate_config.GateConfig().problems
     assert set(found) == set(problems.SEVERITIES)
     stopping = {kind for kind, check in found.items() if check.severity == "error"}
-    assert stopping == {"missing_image", "broken_image"}
+    lost = {"missing_image", "broken_image", "oversized_image"}
+    assert stopping == {"unsafe_path", *lost}
     told = {kind for kind, check in found.items() if check.severity == "warning"}
     assert {"empty_mask", "class_absent_from_split", "image_in_both_splits"} <= told
     assert found["exif_turned"].severity == "off"
