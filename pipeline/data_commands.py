@@ -33,9 +33,10 @@ def check(
         else:
             terminal.print(findings)
         if html is not None and findings.page is not None:
-            partial = html.with_name(f".{html.name}.partial")
-            partial.write_bytes(findings.page.read_bytes())
-            partial.replace(html)
+            _copy(findings.page, html)
+        if html is not None and not as_json:
+            written = html if findings.page else "not written: ingestion stopped"
+            terminal.print(f"page: {written}", soft_wrap=True, markup=False)
     findings.raise_if_stopped()
     return 0
 
@@ -94,6 +95,13 @@ def convert(
             markup=False,
         )
     return 0
+
+
+def _copy(page: pathlib.Path, target: pathlib.Path) -> None:
+    """Writes the target whole, or not at all."""
+    partial = target.with_name(f".{target.name}.partial")
+    partial.write_bytes(page.read_bytes())
+    partial.replace(target)
 
 
 def _load(source: str | None, overrides: Sequence[str]) -> config.PipelineConfig:

@@ -11,8 +11,9 @@ ALL = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1}
 
 @pytest.fixture
 def pixels():
+    """Noise whose channels differ in their means."""
     rng = np.random.default_rng(0)
-    return rng.integers(0, 256, [24, 32, 3]).astype(np.uint8)
+    return rng.integers(0, [255, 150, 60], [24, 32, 3]).astype(np.uint8)
 
 
 def jitter(pixels, seed, **settings):

@@ -88,9 +88,9 @@ def test_data_that_stops_ingestion_is_exit_code_2_with_the_problems_found(data, 
     assert code == 2
     assert err.startswith("error: the annotations have 2 faults")
     assert "size_mismatch" in out and "area_recomputed" in out
-    code, out, _ = check("--json")
+    code, out, _ = check("--json", "--html", data / "page.html")
     found = json.loads(out)
-    assert code == 2
+    assert code == 2 and not (data / "page.html").exists()
     assert not found["passed"] and "2 faults" in found["stopped"]
     assert found["problems"]["size_mismatch"]["count"] == 2
 
@@ -110,8 +110,9 @@ def test_data_that_the_gate_stops_is_exit_code_2_with_the_key_that_allows_it(
 
 def test_the_report_is_written_as_a_page(check, tmp_path):
     page = tmp_path / "report.html"
-    code, _, _ = check("--html", page)
+    code, out, _ = check("--html", page)
     assert code == 0
+    assert out.endswith(f"page: {page}\n")
     assert "16" in page.read_text() and "<!doctype html>" in page.read_text().lower()
     assert [p.name for p in tmp_path.iterdir() if "partial" in p.name] == []
 
