@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from model import categories, export
+from model import categories, export, model_folder
 from pipeline import errors
 
 
@@ -90,7 +90,7 @@ def load(path: pathlib.Path) -> Predictor:
     Raises:
         ModelFileError: there is no model, it cannot be read, or it is not ours.
     """
-    folder = newest_version(path)
+    folder = model_folder.newest_version(path)
     try:
         loaded = tf.saved_model.load(str(folder))
     except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
@@ -107,31 +107,6 @@ def load(path: pathlib.Path) -> Predictor:
             "`m2f run` or `m2f demo` pushed."
         )
     return Predictor(folder, loaded, read_categories(folder), read_info(folder))
-
-
-def newest_version(path: pathlib.Path) -> pathlib.Path:
-    """`path` itself when it is a SavedModel, else its highest numbered version.
-
-    Raises:
-        ModelFileError: neither is there.
-    """
-    if not path.is_dir():
-        raise errors.ModelFileError(
-            f"{path}: no such folder. Give the folder of an exported model, such as "
-            "workspace/serving/<model>."
-        )
-    if _is_complete(path):
-        return path
-    versions = [each for each in path.iterdir() if each.name.isdecimal()]
-    complete = [each for each in versions if _is_complete(each)]
-    if not complete:
-        found = sorted(each.name for each in path.iterdir())[:10]
-        raise errors.ModelFileError(
-            f"{path}: no saved_model.pb in it or in a numbered folder below it; found "
-            f"{found or 'nothing'}. Give the folder of an exported model, such as "
-            "workspace/serving/<model>."
-        )
-    return max(complete, key=lambda version: int(version.name))
 
 
 def read_categories(folder: pathlib.Path) -> list[categories.Category]:
@@ -185,7 +160,3 @@ def split_batch(outputs: dict[str, tf.Tensor]) -> list[Detections]:
             )
         )
     return found
-
-
-def _is_complete(folder: pathlib.Path) -> bool:
-    return (folder / "saved_model.pb").is_file()

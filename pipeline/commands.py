@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import rich.console
 
+from model import model_folder
 from pipeline import config, config_file, console, errors, workspace
 
 _QUICK_IMAGES = {"num_train": 32, "num_eval": 8}
@@ -64,6 +65,7 @@ def predict(
     min_score: float,
 ) -> int:
     """Draws detections."""
+    model_folder.newest_version(model)
     with console.foreground() as terminal:
         from pipeline import predict as predictor
 
@@ -74,6 +76,7 @@ def predict(
 
 def evaluate(model: pathlib.Path, data: pathlib.Path, batch_size: int) -> int:
     """Scores a pushed model on a COCO folder."""
+    model_folder.newest_version(model)
     data = _require_folder(data)
     with console.foreground() as terminal:
         from pipeline import evaluate as evaluator

@@ -69,7 +69,7 @@ def from_values(
     try:
         return config.PipelineConfig.model_validate(values)
     except pydantic.ValidationError as error:
-        raise errors.ConfigError(_explain(source, error)) from None
+        raise errors.ConfigError(_explain(source, error, overrides)) from None
 
 
 def _read_yaml(source: str) -> dict[str, Any]:
@@ -117,10 +117,14 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     section[parts[-1]] = value
 
 
-def _explain(source: str, error: pydantic.ValidationError) -> str:
+def _explain(
+    source: str, error: pydantic.ValidationError, overrides: Sequence[str]
+) -> str:
+    overridden = {override.partition("=")[0].strip() for override in overrides}
     lines = []
     for problem in error.errors()[:20]:
         key = ".".join(str(part) for part in problem["loc"]) or "the file"
+        key = f"--set {key}" if key in overridden else key
         if problem["type"] == "extra_forbidden":
             lines.append(f"{key}: unknown key. {_known_keys(problem['loc'])}")
         else:

@@ -50,24 +50,6 @@ def test_categories_and_info_are_those_of_the_export(predictor, colour_model):
     assert predictor.info == {"name": "colours"}
 
 
-def test_the_highest_complete_version_is_taken(exported, tmp_path):
-    for version in ("9", "10", "notes"):
-        shutil.copytree(exported, tmp_path / version)
-    (tmp_path / "11").mkdir()  # its copy was interrupted
-    assert saved_model.newest_version(tmp_path) == tmp_path / "10"
-
-
-def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(errors.ModelFileError, match="nowhere: no such folder"):
-        saved_model.load(tmp_path / "nowhere")
-
-
-def test_a_folder_without_a_model_says_what_it_holds(tmp_path):
-    (tmp_path / "weights.h5").touch()
-    with pytest.raises(errors.ModelFileError, match=r"found \['weights.h5'\]"):
-        saved_model.load(tmp_path)
-
-
 def test_a_model_of_another_origin_is_refused(tmp_path):
     other = tf.Module()
     other.double = tf.function(

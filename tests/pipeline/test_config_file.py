@@ -41,8 +41,8 @@ def test_override_is_read_as_yaml_and_beats_the_file(tmp_path):
 @pytest.mark.parametrize(
     ("override", "wanted"),
     [
-        ("train.stepz=4", "train.stepz: unknown key. Known here: steps, batch_size"),
-        ("train.batch_size=0", "train.batch_size: got 0"),
+        ("train.stepz=4", "--set train.stepz: unknown key. Known here: steps, batch"),
+        ("train.batch_size=0", "--set train.batch_size: got 0"),
         ("train.batch_size=many", "train.batch_size: got 'many'"),
         ("train.micro_batches=3", "batch_size 16 is not divisible by micro_batches 3"),
         ("model.decoder.num_heads=7", "not divisible by decoder.num_heads 7"),
