@@ -165,8 +165,7 @@ def test_masks_are_tinted_and_the_rest_is_left_alone(exported, picture, tmp_path
 
 
 def test_large_pictures_keep_their_size():
-    found = type("Found", (), {"scores": np.zeros(0), "masks": []})()
-    assert drawing.draw(Image.new("RGB", (900, 700)), found, {}).size == (900, 700)
+    assert drawing.draw_instances(Image.new("RGB", (900, 700)), []).size == (900, 700)
 
 
 def test_class_colours_are_different_and_do_not_depend_on_order():
