@@ -16,6 +16,7 @@ PACKAGES = ("pipeline", "components", "model", "schemas")
 _LIBRARIES = (
     "apache-beam",
     "keras",
+    "msgspec",
     "numpy",
     "pillow",
     "pycocotools",

@@ -120,10 +120,11 @@ def recorded(
 def _clear(record_folders: Mapping[str, str], report_folder: str) -> None:
     """Takes away what an earlier call left, its mark of completion first."""
     tf.io.gfile.makedirs(report_folder)
-    for folder, pattern in (
-        (report_folder, report.SUMMARY_FILE),
-        *((folder, "data_tfrecord-*") for folder in record_folders.values()),
-    ):
+    summary = f"{report_folder}/{report.SUMMARY_FILE}"
+    if tf.io.gfile.exists(summary):
+        tf.io.gfile.remove(summary)
+    for folder in record_folders.values():
         tf.io.gfile.makedirs(folder)
-        for path in tf.io.gfile.glob(f"{folder}/{pattern}"):
-            tf.io.gfile.remove(path)
+        for name in tf.io.gfile.listdir(folder):  # a pattern would match brackets
+            if name.startswith(plans.RECORDS_PREFIX):
+                tf.io.gfile.remove(f"{folder}/{name}")

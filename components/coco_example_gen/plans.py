@@ -15,6 +15,7 @@ from components.coco_example_gen import annotations, problems
 from pipeline import data_config
 
 IMAGES_PER_SHARD = 256
+RECORDS_PREFIX = "data_tfrecord-"  # of stock example gens; downstream looks for it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,14 +63,13 @@ def write(
     for split in splits:
         num_shards = max(1, math.ceil(len(split.images) / IMAGES_PER_SHARD))
         for index in range(num_shards):
-            # The name stock example gens give, which downstream nodes look for.
             part = f"{index:05d}-of-{num_shards:05d}"
             name = f"{work_folder}/{split.name}-{part}"
             shard = Shard(
                 split.name,
                 f"{name}.plan.json",
                 f"{name}.records.gz",
-                f"{record_folders[split.name]}/data_tfrecord-{part}.gz",
+                f"{record_folders[split.name]}/{RECORDS_PREFIX}{part}.gz",
                 f"{name}.problems.jsonl",
                 f"{name}.result.json",
             )

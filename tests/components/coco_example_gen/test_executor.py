@@ -128,7 +128,9 @@ def test_progress_counts_every_image(coco_folder, execute):
     finally:
         progress.set_reporter(progress.LogReporter())
     reading = [("Reading annotations", None), "done"]
-    assert seen == [*reading, ("Ingesting images", 2), 1, 1, "done"]
+    drawing = [("Drawing the report", None), "done"]
+    images = [("Ingesting images", 2), 1, 1, "done"]
+    assert seen == [*reading, *images, *drawing]
 
 
 def test_the_summary_counts_images_objects_crowds_and_classes(tmp_path, execute):
