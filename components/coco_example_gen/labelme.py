@@ -21,6 +21,7 @@ from components.coco_example_gen import (
     safe_paths,
     sources,
 )
+from pipeline import data_config, errors
 
 _KNOWN_VERSIONS = ("3.", "4.", "5.")
 _PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
@@ -35,20 +36,17 @@ class _Picture:
 
 
 def read(
-    layout: sources.Layout, label_pattern: str | None, log: problems.ProblemLog
+    layout: sources.Layout,
+    settings: data_config.IngestSettings,
+    log: problems.ProblemLog,
 ) -> dict[str, coco_json.CocoInstances]:
     """Reads every split of a layout.
 
     Files that cannot be used are left out and the log is told.
 
-    Args:
-        label_pattern: a regular expression; of a label that it matches whole, its
-            first group is the class, and equal labels in a picture are one instance.
-
     Returns:
         By name of split; the ids are unique over all of them.
     """
-    pattern = re.compile(label_pattern) if label_pattern else None
     split_of = {
         path: split
         for split, source in layout.sources().items()
@@ -59,7 +57,7 @@ def read(
         split_of, key=lambda path: path.relative_to(layout.root).as_posix()
     )
     for image_id, path in enumerate(ordered, start=1):
-        picture = _FileReader(layout, path, image_id, log).read(pattern)
+        picture = _FileReader(layout, settings, path, image_id, log).read()
         if picture is not None:
             found[split_of[path]].append(picture)
     _note_pictures_without_file(layout, found, ordered, log)
@@ -107,10 +105,12 @@ class _FileReader:
     def __init__(
         self,
         layout: sources.Layout,
+        settings: data_config.IngestSettings,
         path: pathlib.Path,
         image_id: int,
         log: problems.ProblemLog,
     ):
+        self._settings = settings
         self._root = layout.root
         self._path = path
         self._file = path.relative_to(layout.root).as_posix()
@@ -118,7 +118,7 @@ class _FileReader:
         self._image_id = image_id
         self._log = log
 
-    def read(self, pattern: re.Pattern[str] | None) -> _Picture | None:
+    def read(self) -> _Picture | None:
         content = self._decode()
         if content is None:
             return None
@@ -129,6 +129,7 @@ class _FileReader:
         if size is None:
             return None
         height, width = size
+        pattern = self._settings.label_pattern
         image = coco_json.CocoImage(
             id=self._image_id,
             file_name=place,
@@ -137,7 +138,11 @@ class _FileReader:
             embedded_in=self._file if content.holds_picture else "",
         )
         instances = labelme_shapes.instances(
-            content.shapes, height, width, pattern, self._report
+            content.shapes,
+            height,
+            width,
+            re.compile(pattern) if pattern else None,
+            self._report,
         )
         return _Picture(image, instances)
 
@@ -151,12 +156,10 @@ class _FileReader:
             self._report("unsafe_path", f"links to {self._path.resolve()}")
             return None
         try:
-            content = msgspec.json.decode(
-                labelme_pictures.read_json(self._path),
-                type=labelme_pictures.LabelMeFile,
-            )
-        except OSError as error:
-            self._report("broken_labelme_file", f"cannot be read: {error.strerror}")
+            text = coco_json.load(self._path, self._settings.max_annotation_bytes)
+            content = msgspec.json.decode(text, type=labelme_pictures.LabelMeFile)
+        except errors.CocoFormatError as error:
+            self._report("broken_labelme_file", str(error))
             return None
         except msgspec.ValidationError as error:
             reason = str(error).replace("`", "")
@@ -203,11 +206,16 @@ class _FileReader:
         if size is None:
             self._report("broken_image", f"{place}: is no picture that can be decoded")
             return None
+        height, width = size.shown
+        most = self._settings.max_pixels
+        if height * width > most:  # before masks of its size are drawn
+            message = f"has {width} x {height} px, wanted at most {most} pixels"
+            self._report("oversized_image", f"{place}: {message} (data.max_pixels)")
+            return None
         said = (content.image_height, content.image_width)
         if said in (size.stored, size.shown):
             return said
         if said != (None, None):  # the first versions did not write them
-            height, width = size.shown
             message = (
                 f"imageHeight and imageWidth are {said[0]!r} and {said[1]!r}, the "
                 f"picture has {height} x {width}"

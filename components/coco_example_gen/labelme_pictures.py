@@ -79,15 +79,10 @@ def embedded(path: pathlib.Path) -> bytes:
         BrokenImageError: there is none, or it is not base64.
     """
     try:
-        found = msgspec.json.decode(read_json(path), type=LabelMeFile)
-        return decode(found)
+        text = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        return decode(msgspec.json.decode(text, type=LabelMeFile))
     except (OSError, ValueError, msgspec.MsgspecError, RecursionError) as error:
         raise pictures.BrokenImageError(f"cannot be read: {error}") from None
-
-
-def read_json(path: pathlib.Path) -> bytes:
-    """The bytes of a file without a byte order mark."""
-    return path.read_bytes().removeprefix(b"\xef\xbb\xbf")
 
 
 def decode(file: LabelMeFile) -> bytes:

@@ -24,7 +24,7 @@ def read(
         CocoFormatError: a file is not of its format.
     """
     if layout.train.format == "labelme":
-        return labelme.read(layout, settings.label_pattern, log)
+        return labelme.read(layout, settings, log)
     max_bytes = settings.max_annotation_bytes
     contents = {}
     for split, source in layout.sources().items():
