@@ -92,10 +92,12 @@ def box_xywh_px(run_lengths: np.ndarray, height: int) -> tuple[int, int, int, in
     first, last = first[last >= first], last[last >= first]
     if not first.size:
         return 0, 0, 0, 0
-    left, right = int(first[0] // height), int(last[-1] // height)
-    if np.any(first // height != last // height):  # a run that turns a column
+    first_columns, first_rows = np.divmod(first, height)
+    last_columns, last_rows = np.divmod(last, height)
+    left, right = int(first_columns[0]), int(last_columns[-1])
+    if np.any(first_columns != last_columns):  # a run that turns a column
         return left, 0, right - left + 1, height
-    top, bottom = int((first % height).min()), int((last % height).max())
+    top, bottom = int(first_rows.min()), int(last_rows.max())
     return left, top, right - left + 1, bottom - top + 1
 
 
@@ -109,29 +111,37 @@ def _runs_from_polygons(
                 f"a polygon is a {type(polygon).__name__}, wanted a list of numbers "
                 "[x0, y0, x1, y1, ...] inside a list of polygons"
             )
-        if _is_drawable(polygon):
-            kept.append([float(value) for value in polygon])
+        points = _points(polygon)
+        if points is not None:
+            kept.append(points)
     if not kept:
         raise EmptyMaskError(
             "no polygon of at least 3 points with finite coordinates is left"
         )
     parts = coco_mask.frPyObjects(kept, height, width)
-    counts = coco_mask.merge(parts)["counts"]
+    counts = (coco_mask.merge(parts) if len(parts) > 1 else parts[0])["counts"]
     return _canonical(_decompress(counts)), len(polygons) - len(kept)
 
 
-def _is_drawable(polygon: list) -> bool:
+def _points(polygon: list) -> np.ndarray | None:
+    """float64 [x0, y0, x1, ...] in px; None of what cannot be drawn."""
     if len(polygon) < 6 or len(polygon) % 2:
-        return False
+        return None
     try:
         points = np.asarray(polygon, np.float64)
     except (TypeError, ValueError):
-        return False
-    if points.ndim != 1 or not np.all(np.abs(points) <= _MAX_COORDINATE_PX):
-        return False
-    corners = points.reshape(-1, 2)
-    steps = np.abs(corners - np.roll(corners, 1, axis=0)).max(axis=1)
-    return bool(steps.sum() <= _MAX_OUTLINE_PX)
+        return None
+    if points.ndim != 1:
+        return None
+    farthest = np.abs(points).max()
+    if not farthest <= _MAX_COORDINATE_PX:  # so is NaN
+        return None
+    if points.size * farthest > _MAX_OUTLINE_PX:  # more than the outline can have
+        corners = points.reshape(-1, 2)
+        steps = np.abs(corners - np.roll(corners, 1, axis=0)).max(axis=1)
+        if steps.sum() > _MAX_OUTLINE_PX:
+            return None
+    return points
 
 
 def _runs_from_rle(rle: dict, height: int, width: int) -> np.ndarray:
@@ -177,6 +187,8 @@ def _checked_runs(
 
 def _canonical(runs: np.ndarray) -> np.ndarray:
     """Joins neighbours across runs of 0, so that equal masks have equal runs."""
+    if runs[1:].all() and runs.size:
+        return runs
     values = np.arange(runs.size) % 2
     values, runs = values[runs > 0], runs[runs > 0]
     if not runs.size:
@@ -210,10 +222,10 @@ def _decompress(counts: str | bytes) -> np.ndarray:
             if is_bytes_text
             else counts.encode("utf-8", "surrogatepass")
         )
-    codes = np.frombuffer(counts, np.uint8).astype(np.int64) - 48
+    codes = np.frombuffer(counts, np.uint8) - np.uint8(48)  # below: 208 and more
     if not codes.size:
         return np.zeros([0], np.int64)
-    if codes.min() < 0 or codes.max() > 63:
+    if codes.max() > 63:
         raise MaskError("compressed RLE counts hold a character COCO does not use")
     last = np.flatnonzero(codes < 32)
     if not last.size or last[-1] != codes.size - 1:
@@ -224,8 +236,8 @@ def _decompress(counts: str | bytes) -> np.ndarray:
         raise MaskError("compressed RLE counts hold a number above 32 bits")
     place = np.arange(codes.size) - np.repeat(first, lengths)
     numbers = np.add.reduceat((codes & 31) << (5 * place), first)
-    negative = (codes[last] & 16) > 0
-    numbers = numbers - np.where(negative, np.int64(1) << (5 * lengths), 0)
+    sign = np.int64(1) << (5 * lengths - 1)
+    numbers = (numbers ^ sign) - sign
     # From the fourth on (index 3), a number is the difference to the one two before.
     numbers[1::2] = np.cumsum(numbers[1::2])
     numbers[2::2] = np.cumsum(numbers[2::2])

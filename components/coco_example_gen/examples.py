@@ -1,7 +1,7 @@
 """Builds the stored example of one image."""
 
 import dataclasses
-import hashlib
+import itertools
 import pathlib
 
 import msgspec
@@ -166,7 +166,6 @@ def build(
 def _image_features(
     image: annotations.PlannedImage, picture: pictures.Picture, file_name: str
 ) -> dict[str, tf.train.Feature]:
-    digest = hashlib.sha256(picture.encoded).hexdigest()
     return {
         features.IMAGE_ENCODED: _bytes([picture.encoded]),
         features.IMAGE_FORMAT: _bytes([picture.image_format.encode()]),
@@ -174,7 +173,7 @@ def _image_features(
         features.IMAGE_ID: _int64([image.image_id]),
         features.IMAGE_HEIGHT: _int64([image.height]),
         features.IMAGE_WIDTH: _int64([image.width]),
-        features.IMAGE_SHA256: _bytes([digest.encode()]),
+        features.IMAGE_SHA256: _bytes([picture.sha256.encode()]),
     }
 
 
@@ -196,7 +195,9 @@ def _object_features(
         features.AREA: _float([d.area for d in drawn]),
         features.IS_CROWD: _int64([p.is_crowd for p in planned]),
         features.NUM_RUNS: _int64([r.size for r in runs]),
-        features.RUN_LENGTHS: _int64(np.concatenate([np.zeros(0, np.int64), *runs])),
+        features.RUN_LENGTHS: _int64(
+            list(itertools.chain(*(r.tolist() for r in runs)))
+        ),
     }
 
 
@@ -204,7 +205,7 @@ def _bytes(values: list[bytes]) -> tf.train.Feature:
     return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
 
 
-def _int64(values: list[int] | np.ndarray) -> tf.train.Feature:
+def _int64(values: list[int]) -> tf.train.Feature:
     return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
 
 

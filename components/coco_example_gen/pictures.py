@@ -1,6 +1,8 @@
 """Reads an image file and decides which bytes are stored."""
 
 import dataclasses
+import functools
+import hashlib
 import io
 import pathlib
 import warnings
@@ -29,7 +31,7 @@ _SUFFIXES = {
 _READS_EXIF_ALONE = ("JPEG", "MPO", "TIFF")
 # A file of more bytes for each pixel it may have is no picture; BMP needs 4.
 _MAX_BYTES_PER_PIXEL = 16
-_DRAFT = 8  # libjpeg reads all of a file, and computes one pixel of 8 x 8
+_DRAFT = 8  # libjpeg reads all of a file, and computes one gray pixel of 8 x 8
 
 
 class BrokenImageError(Exception):
@@ -57,6 +59,11 @@ class Picture:
     encoded: bytes
     image_format: str
     notes: tuple[tuple[str, str], ...]
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """Of the stored bytes, in hex."""
+        return hashlib.sha256(self.encoded).hexdigest()
 
 
 def load(path: pathlib.Path, height: int, width: int, max_pixels: int) -> Picture:
@@ -107,7 +114,7 @@ def decode(
     if plain and turn is None:
         if plain == "jpeg":
             sides = (max(side // _DRAFT, 1) for side in image.size)
-            image.draft(image.mode, tuple(sides))
+            image.draft("L", tuple(sides))
         _load(image)
         return Picture(content, plain, tuple(notes))
     told = f"{image.format} in mode {image.mode} became a PNG"
