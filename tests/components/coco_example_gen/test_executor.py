@@ -4,11 +4,10 @@ import hashlib
 import json
 
 import numpy as np
-from pycocotools import coco
 from tfx.types import artifact_utils
 
 from components.coco_example_gen import plans
-from model import features, mask_crop
+from model import features
 from pipeline import progress, toy_coco
 
 SQUARE = [[2, 3, 6, 3, 6, 8, 2, 8]]  # x 2..5, y 3..7
@@ -63,30 +62,6 @@ def test_every_key_of_an_example_is_derived_from_the_file(coco_folder, execute):
         assert (example[key] if found is None else found) == value, key
 
 
-def test_stored_masks_are_those_pycocotools_draws(tmp_path, execute):
-    root = toy_coco.generate(tmp_path / "toy", 12, 6, size=64)
-    ingested = execute(root)
-    for split, file in (("train", "train"), ("eval", "val")):
-        truth = coco.COCO(str(root / "annotations" / f"instances_{file}.json"))
-        examples = ingested.examples(split)
-        ids = [int(example[features.IMAGE_ID]) for example in examples]
-        assert ids == sorted(truth.imgs)
-        for example in examples:
-            height = int(example[features.IMAGE_HEIGHT])
-            masks = mask_crop.masks(
-                example[features.RUN_LENGTHS],
-                example[features.NUM_RUNS],
-                height,
-                range(height),
-                range(int(example[features.IMAGE_WIDTH])),
-            ).numpy()
-            annotations = example[features.ANNOTATION_ID].tolist()
-            assert annotations == truth.getAnnIds([int(example[features.IMAGE_ID])])
-            for annotation_id, mask in zip(annotations, masks, strict=True):
-                expected = truth.annToMask(truth.anns[annotation_id])
-                np.testing.assert_array_equal(mask, expected)
-
-
 def test_any_number_of_workers_writes_the_same_bytes(tmp_path, execute, monkeypatch):
     monkeypatch.setattr(plans, "IMAGES_PER_SHARD", 4)
     root = toy_coco.generate(tmp_path / "toy", 14, 5, size=64)
@@ -133,9 +108,9 @@ def test_progress_counts_every_image(coco_folder, execute):
     assert seen == [*reading, *images, *drawing]
 
 
-def test_the_summary_counts_images_objects_crowds_and_classes(tmp_path, execute):
+def test_the_summary_counts_images_objects_crowds_and_classes(tmp_path, ingest):
     root = toy_coco.generate(tmp_path / "toy", 20, 4, size=64)
-    summary = execute(root).summary
+    summary = ingest(root).summary
     content = json.loads((root / "annotations/instances_train.json").read_text())
     plain = [a["category_id"] for a in content["annotations"] if not a["iscrowd"]]
     train = summary["splits"]["train"]
@@ -148,7 +123,7 @@ def test_the_summary_counts_images_objects_crowds_and_classes(tmp_path, execute)
     assert train["images_without_objects"] == 1
 
 
-def test_roboflow_and_single_layouts_are_read_too(coco_folder, execute):
+def test_roboflow_and_single_layouts_are_read_too(coco_folder, ingest):
     for split, image_id in (("train", 1), ("valid", 2)):
         coco_folder.image(f"{split}/{image_id}.jpg")
         coco_folder.write(
@@ -156,7 +131,7 @@ def test_roboflow_and_single_layouts_are_read_too(coco_folder, execute):
             [coco_folder.entry(image_id, f"{image_id}.jpg")],
             [coco_folder.annotation(image_id)],
         )
-    ingested = execute(coco_folder.root)
+    ingested = ingest(coco_folder.root)
     assert ingested.summary["layout"] == "roboflow"
     names = [e[features.IMAGE_FILENAME] for e in ingested.examples("eval")]
     assert names == [b"valid/2.jpg"]
@@ -166,6 +141,6 @@ def test_roboflow_and_single_layouts_are_read_too(coco_folder, execute):
         other.image(f"images/{image_id}.jpg")
     entries = [other.entry(i, f"{i}.jpg") for i in (1, 2, 3)]
     other.write("trainval.json", entries, [other.annotation(i) for i in (1, 2, 3)])
-    ingested = execute(other.root)
+    ingested = ingest(other.root)
     assert len(ingested.records("train")) == 2
     assert len(ingested.records("eval")) == 1

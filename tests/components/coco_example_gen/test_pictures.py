@@ -175,6 +175,15 @@ def test_colours_of_16_bits_are_stored_with_8(tmp_path, pixels):
     np.testing.assert_array_equal(decode(picture), pixels)
 
 
+def test_an_interlaced_png_is_stored_without(tmp_path, pixels):
+    path = tmp_path / "a.png"
+    one = pixels[:1, :1]  # whose only pass is the picture itself
+    save_deep_png(path, one, bits=8, interlace=1)
+    picture = load(path, 1, 1)
+    assert path.read_bytes()[28] == 1 and picture.encoded[28] == 0
+    np.testing.assert_array_equal(decode(picture), one)
+
+
 def test_a_colour_that_stands_for_transparent_is_not_stored(tmp_path, pixels):
     path = tmp_path / "a.png"
     Image.fromarray(pixels).save(path, transparency=tuple(map(int, pixels[0, 0])))
