@@ -22,6 +22,9 @@ _BOX_TOLERANCE_PX = 2.0
 _ROUNDING_PX = 0.01  # of coordinates written with two decimals
 _AREA_TOLERANCE_PX2 = 20.0
 _AREA_TOLERANCE_FRACTION = 0.1
+_DEGENERATE = (
+    "polygon(s) of fewer than 3 points, of odd length or with impossible coordinates"
+)
 _EMPTY_LIST_BYTES = 2  # serialized size of a feature whose list holds nothing
 
 
@@ -69,19 +72,15 @@ def draw_objects(
             tell("bad_segmentation", str(error), "left out")
             continue
         if dropped_polygons:
-            message = (
-                f"{dropped_polygons} polygon(s) of fewer than 3 points, of odd length "
-                "or with impossible coordinates"
-            )
+            message = f"{dropped_polygons} {_DEGENERATE}"
             tell("degenerate_polygon", message, "drawn without them")
         box = mask_rle.box_xywh_px(runs, image.height)
         found = DrawnObject(planned, runs, box, mask_rle.area(runs))
         for kind, message in _disagreements(found, image):
             tell(kind, message, "recomputed from the mask")
-        share = found.area / (image.height * image.width)
-        if share >= figures.WHOLE_IMAGE_SHARE and not planned.is_crowd:
-            message = f"the mask of {planned.category_name!r} covers {share:.1%}"
-            tell("mask_covers_image", f"{message} of the image", "kept")
+        if _covers(found, image):
+            share = found.area / (image.height * image.width)
+            tell("mask_covers_image", f"the mask covers {share:.1%}", "kept")
         drawn.append(found)
     return drawn
 
@@ -122,6 +121,11 @@ def _disagreements(
         message = f"area {area}, the mask has {drawn.area} pixels"
         found.append(("area_recomputed", message))
     return found
+
+
+def _covers(drawn: DrawnObject, image: annotations.PlannedImage) -> bool:
+    least = figures.WHOLE_IMAGE_SHARE * image.height * image.width
+    return drawn.area >= least and not drawn.planned.is_crowd
 
 
 def _sides(bbox: list[float | None]) -> np.ndarray | None:

@@ -27,15 +27,7 @@ def conclude(
         CocoFormatError: a split has no image left, or training has no instance.
     """
     log.raise_errors()
-    for split, result in results.items():
-        if not result.images:
-            raise errors.CocoFormatError(_nothing_left(data, split, log))
-    if not any(results["train"].objects.values()):
-        raise errors.CocoFormatError(
-            f"{_annotation_files(data, 'train')}: not one instance with a mask is left "
-            "to train on (crowds do not count). Annotate objects with polygons or RLE; "
-            f"boxes alone are not enough. {_first_examples(log)}"
-        )
+    _require_something(data, results, log)
     _compare_splits(data, results, log)
     counts = {
         kind: {"severity": severity, "count": log.counts.get(kind, 0)}
@@ -69,6 +61,22 @@ def write(folder: str, summary: dict[str, object], log: problems.ProblemLog) -> 
         f"{folder}/{SUMMARY_FILE}",
         json.dumps(summary, indent=1, ensure_ascii=False),
     )
+
+
+def _require_something(
+    data: Sequence[layouts.Layout],
+    results: dict[str, shards.Result],
+    log: problems.ProblemLog,
+) -> None:
+    for split, result in results.items():
+        if not result.images:
+            raise errors.CocoFormatError(_nothing_left(data, split, log))
+    if not any(results["train"].objects.values()):
+        raise errors.CocoFormatError(
+            f"{_annotation_files(data, 'train')}: not one instance with a mask is left "
+            "to train on (crowds do not count). Annotate objects with polygons or RLE; "
+            f"boxes alone are not enough. {_first_examples(log)}"
+        )
 
 
 def _order(problem: problems.Problem) -> int:
