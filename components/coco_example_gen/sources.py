@@ -54,7 +54,9 @@ class Layout:
         return {"train": self.train} | ({"eval": self.eval} if self.eval else {})
 
     def name_of(self, path: pathlib.Path) -> str:
-        """What reports and records call a file of the root."""
+        """What reports and records call a file of the root, or the root itself."""
+        if path == self.root:
+            return self.prefix or f"{self.root.resolve().name}/"
         return self.prefix + path.relative_to(self.root).as_posix()
 
 

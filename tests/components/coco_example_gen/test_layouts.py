@@ -115,6 +115,8 @@ def test_roots_get_prefixes_that_tell_them_apart(tmp_path):
         "other/",
     ]
     assert found[1].name_of(roots[1] / "a" / "1.jpg") == "site-2/a/1.jpg"
+    assert found[1].name_of(roots[1]) == "site-2/"
+    assert layouts.detect(roots[0]).name_of(roots[0]) == "site/"
 
 
 @pytest.mark.parametrize("inner", [".", "sub", "../data"])
