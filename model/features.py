@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-IMAGE_ENCODED = "image/encoded"  # bytes: JPEG or PNG, 8-bit, gray or RGB
+IMAGE_ENCODED = "image/encoded"  # bytes: JPEG or PNG, 8-bit RGB
 IMAGE_FORMAT = "image/format"  # "jpeg" or "png"
 IMAGE_FILENAME = "image/filename"  # path below the data root
 IMAGE_ID = "image/id"  # COCO image id
