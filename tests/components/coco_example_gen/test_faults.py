@@ -114,6 +114,21 @@ def test_contradictions_stop_ingestion_unless_it_only_reports(
     assert stored_ids(ingested) == {1: left}
 
 
+def test_rows_that_say_the_same_twice_count_once_when_it_only_reports(
+    coco_folder, ingest
+):
+    coco_folder.image("train/1.png")
+    entries = [coco_folder.entry(1, "1.png")] * 2
+    categories = [{"id": 5, "name": "square", "supercategory": s} for s in ("a", "b")]
+    boxes = [coco_folder.annotation(1, id=7)]
+    coco_folder.train_and_eval(entries, boxes)
+    coco_folder.write(TRAIN, entries, boxes, categories)
+    ingested = ingest(coco_folder.root, on_problem="report")
+    actions = [row["action"] for row in entries_of(ingested, "duplicate_id")]
+    assert actions == ["the first is kept, the others left out"] * 2
+    assert stored_ids(ingested) == {1: [7]}
+
+
 @pytest.mark.parametrize(
     ("changes", "kind", "is_stored"),
     [
