@@ -77,16 +77,19 @@ def _find_panoptic(root: pathlib.Path) -> sources.Layout | None:
 def _find_labelme(root: pathlib.Path) -> sources.Layout | None:
     if not files_of_kind(sources.json_files_below(root), "labelme"):
         return None
-    folders = sorted(
-        path
-        for path in root.iterdir()
-        if path.is_dir() and any(True for _ in sources.json_files_below(path))
-    )
+    inside, leaving = _folders(root)
+    folders = [
+        path for path in inside if any(True for _ in sources.json_files_below(path))
+    ]
     found = split_names.sort_folders(folders)
+    links = tuple(
+        f"{path.name} is a link out of the folder: not used" for path in leaving
+    )
     if found.train is None:
-        return sources.Layout("labelme", root, _labelme_source(root, root), None)
+        source = _labelme_source(root, root)
+        return sources.Layout("labelme", root, source, None, links)
     loose = json_files(root)
-    ignored = found.ignored
+    ignored = found.ignored + links
     if loose:
         ignored += (
             f"{len(loose)} JSON file(s) beside the split folders are not used, the "
@@ -99,6 +102,16 @@ def _find_labelme(root: pathlib.Path) -> sources.Layout | None:
         None if found.eval is None else _labelme_source(root, found.eval),
         ignored,
     )
+
+
+def _folders(root: pathlib.Path) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
+    """The folders of a root, and the links to folders outside of it."""
+    inside, leaving = [], []
+    for path in sorted(root.iterdir()):
+        if path.is_dir():
+            is_inside = path.resolve().is_relative_to(root.resolve())
+            (inside if is_inside else leaving).append(path)
+    return inside, leaving
 
 
 def _find_single(root: pathlib.Path) -> sources.Layout | None:

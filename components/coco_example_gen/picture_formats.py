@@ -1,6 +1,7 @@
 """Which image files training can read as they are, and how others become RGB."""
 
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image, ImageChops
@@ -17,6 +18,7 @@ _PLAIN_JPEG_FRAMES = (0xC0, 0xC1, 0xC2)
 _NO_FRAMES = (0xC4, 0xC8, 0xCC)  # other segments in the range of frame markers
 _PNG_HEADER = slice(24, 29)  # bit depth, colour type, two fixed methods, interlace
 _PLAIN_PNG = bytes([8, 2, 0, 0, 0])
+_UNPACKED_BYTES = 1 << 20  # at once
 
 
 def plain_format(image: Image.Image, content: bytes) -> str | None:
@@ -32,9 +34,8 @@ def plain_format(image: Image.Image, content: bytes) -> str | None:
         is_plain = content[_PNG_HEADER] == _PLAIN_PNG
         is_still = not getattr(image, "is_animated", False)
         opaque = "transparency" not in image.info
-        return (
-            "png" if is_plain and is_still and opaque and _is_whole(content) else None
-        )
+        is_whole = _is_whole(content) and _has_all_rows(image, content)
+        return "png" if is_plain and is_still and opaque and is_whole else None
     return None
 
 
@@ -49,6 +50,39 @@ def _is_whole(png: bytes) -> bool:
             return True
         at = end + 4
     return False
+
+
+def _has_all_rows(image: Image.Image, png: bytes) -> bool:
+    """Is there a last row? Pillow leaves rows black that the pixels do not reach.
+
+    Args:
+        image: decoded, 8-bit RGB, not interlaced.
+    """
+    last_row = (0, image.height - 1, image.width, image.height)
+    if image.crop(last_row).getbbox() is not None:
+        return True
+    wanted = image.height * (1 + 3 * image.width)  # a byte for the filter of each row
+    unpacker = zlib.decompressobj()
+    packed, found = b"".join(_data_chunks(png)), 0
+    try:
+        while found < wanted:
+            part = unpacker.decompress(packed, _UNPACKED_BYTES)
+            if not part:
+                return False
+            found += len(part)
+            packed = unpacker.unconsumed_tail
+    except zlib.error:
+        return False
+    return True
+
+
+def _data_chunks(png: bytes) -> Iterator[bytes]:
+    at = 8
+    while at + 12 <= len(png):
+        end = at + 8 + int.from_bytes(png[at : at + 4], "big")
+        if png[at + 4 : at + 8] == b"IDAT":
+            yield png[at + 8 : end]
+        at = end + 4
 
 
 def _jpeg_frame(content: bytes) -> int:
@@ -72,7 +106,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
         ValueError: of pixels that have no agreed range, or no way to RGB.
     """
     if image.mode.startswith("I"):  # 16 bits; Pillow itself would clip, not scale
-        pixels = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+        pixels = np.clip(np.asarray(image), 0, 65535)
         return Image.fromarray((pixels >> 8).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         raise ValueError(

@@ -277,3 +277,18 @@ def test_what_only_pillow_takes_for_whole_is_reencoded(tmp_path, name, missing):
     picture = load(path, 160, 120, max_pixels=20_000)
     assert picture.image_format == "png"
     np.testing.assert_array_equal(decode(picture), pixels)
+
+
+@pytest.mark.parametrize(("rows", "is_stored_as_it_is"), [(6, True), (5, False)])
+def test_png_without_its_last_rows_is_reencoded(tmp_path, rows, is_stored_as_it_is):
+    # Black, so that the rows Pillow makes up look like those of the picture.
+    path = tmp_path / "a.png"
+    Image.new("RGB", (4, rows)).save(path)
+    content = path.read_bytes()
+    head = b"IHDR" + struct.pack(">II", 4, 6) + content[24:29]
+    check_sum = struct.pack(">I", zlib.crc32(head))
+    path.write_bytes(content[:12] + head + check_sum + content[33:])
+    picture = load(path, 6, 4)
+    assert (picture.encoded == path.read_bytes()) is is_stored_as_it_is
+    assert not decode(picture).any()
+    assert decode(picture).shape == (6, 4, 3)
