@@ -129,7 +129,7 @@ def _points(polygon: list) -> np.ndarray | None:
         return None
     try:
         points = np.asarray(polygon, np.float64)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         return None
     if points.ndim != 1:
         return None

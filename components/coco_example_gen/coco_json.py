@@ -25,8 +25,11 @@ Segmentation = Annotated[
 ]
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# Texts are matched first, so that what they hold is passed over.
-_TEXT_OR_NOT_A_NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*"|NaN|-?Infinity', re.DOTALL)
+# Texts are matched first, so that what they hold is passed over. Nothing is given back
+# and a text that never ends is one too: else a hostile file would take hours.
+_TEXT_OR_NOT_A_NUMBER = re.compile(
+    rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|NaN|-?Infinity', re.DOTALL
+)
 
 
 class CocoImage(msgspec.Struct, gc=False, kw_only=True):

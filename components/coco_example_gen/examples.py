@@ -14,6 +14,7 @@ from components.coco_example_gen import (
     panoptic,
     pictures,
     problems,
+    safe_paths,
 )
 from model import features, mask_rle
 
@@ -65,11 +66,8 @@ def draw_objects(
 
         try:
             runs, dropped_polygons = _runs(planned.segmentation, image, root)
-        except mask_rle.EmptyMaskError as error:
-            tell("empty_mask", str(error), "left out")
-            continue
-        except mask_rle.MaskError as error:
-            tell("bad_segmentation", str(error), "left out")
+        except (mask_rle.MaskError, safe_paths.LeavesRootError) as error:
+            tell(_kind_of(error), str(error), "left out")
             continue
         if dropped_polygons:
             message = f"{dropped_polygons} {_DEGENERATE}"
@@ -83,6 +81,14 @@ def draw_objects(
             tell("mask_covers_image", f"the mask covers {share:.1%}", "kept")
         drawn.append(found)
     return drawn
+
+
+def _kind_of(error: Exception) -> str:
+    """The kind of problem that an instance without a mask is."""
+    if isinstance(error, safe_paths.LeavesRootError):
+        return "unsafe_path"
+    is_empty = isinstance(error, mask_rle.EmptyMaskError)
+    return "empty_mask" if is_empty else "bad_segmentation"
 
 
 def _runs(

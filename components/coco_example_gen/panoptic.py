@@ -163,6 +163,7 @@ def mask(segmentation: dict, root: pathlib.Path, height: int, width: int) -> np.
 
     Raises:
         EmptyMaskError: no pixel of the PNG has the segment's id.
+        LeavesRootError: the PNG is a link that leaves the root.
         MaskError: there is no such PNG, or it is of another size.
     """
     try:
@@ -174,7 +175,8 @@ def mask(segmentation: dict, root: pathlib.Path, height: int, width: int) -> np.
     try:
         path = safe_paths.find(root, [str(root)], reference.file)
     except safe_paths.LeavesRootError as error:
-        raise mask_rle.MaskError(f"{reference.file}: {error}") from None
+        message = f"{reference.file}: {error}; copy it inside"
+        raise safe_paths.LeavesRootError(message) from None
     if path is None:
         raise mask_rle.MaskError(f"{reference.file}: no such file of segments")
     ids = _segment_ids(path, path.stat().st_mtime_ns, height, width)

@@ -111,8 +111,9 @@ def test_polygons_are_drawn_as_pycocotools_draws_them_and_united():
         [1, 1, 5, 5, 3],
         [1, 1, 1e9, 1, 5, 5],
         [1, 1, float("nan"), 1, 5, 5],
+        [1, 1, 10**400, 1, 5, 5],
     ],
-    ids=["two points", "odd length", "endless", "not a number"],
+    ids=["two points", "odd length", "endless", "not a number", "beyond floats"],
 )
 def test_a_degenerate_polygon_is_left_out_beside_a_good_one(degenerate):
     good = [2, 2, 6, 2, 6, 6, 2, 6]

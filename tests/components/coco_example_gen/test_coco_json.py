@@ -1,4 +1,5 @@
 import json
+import time
 from importlib import resources
 
 import msgspec
@@ -64,6 +65,16 @@ def test_nan_and_infinity_count_as_missing_but_not_inside_of_texts(tmp_path):
     assert content.categories[0].name == name
     assert log.counts == {"not_a_number": 1}
     assert "3 times" in log.examples[0].message
+
+
+@pytest.mark.parametrize("end", ["", "\\"])
+def test_texts_without_an_end_are_passed_over_once(tmp_path, end):
+    path = tmp_path / "instances.json"
+    path.write_text('{"images": [NaN, "' + '\\"' * 200_000 + end)
+    started = time.process_time()
+    with pytest.raises(errors.CocoFormatError, match="not JSON"):
+        read(path, max_bytes=1_000_000)
+    assert time.process_time() - started < 5  # seconds; hours once
 
 
 def test_a_segmentation_stays_the_json_it_was(tmp_path):

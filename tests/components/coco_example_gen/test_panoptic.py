@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.coco_example_gen import layouts, panoptic, problems
+from components.coco_example_gen import (
+    annotations,
+    examples,
+    layouts,
+    panoptic,
+    problems,
+    safe_paths,
+)
 from model import mask_rle
 from pipeline import errors
 
@@ -168,15 +175,22 @@ def test_a_png_outside_of_the_data_folder_is_refused(folder, name):
         panoptic.mask(reference, folder.root, HEIGHT, WIDTH)
 
 
-def test_a_link_out_of_the_data_folder_is_refused(folder, tmp_path_factory):
+def test_a_link_out_of_the_data_folder_always_stops(folder, tmp_path_factory):
     folder.write()
     content, _ = folder.read()
     path = folder.root / "annotations" / "panoptic_train" / "5.png"
     outside = tmp_path_factory.mktemp("outside") / "5.png"
     path.rename(outside)
     path.symlink_to(outside)
-    with pytest.raises(mask_rle.MaskError, match="outside of"):
+    with pytest.raises(safe_paths.LeavesRootError, match="5.png: .* outside of"):
         draw(content.annotations[0], folder.root)
+    (cat, _) = content.annotations
+    planned = annotations.PlannedObject(1, CAT, "cat", 0, cat.segmentation)
+    image = annotations.PlannedImage(5, "5.png", HEIGHT, WIDTH, [planned])
+    log = problems.ProblemLog("report")
+    assert examples.draw_objects(image, folder.root, "train/5.png", log) == []
+    with pytest.raises(errors.CocoFormatError, match="annotation 1: .*copy it inside"):
+        log.raise_errors()
 
 
 @pytest.mark.parametrize(
