@@ -76,8 +76,8 @@ def predict(
 
 def evaluate(model: pathlib.Path, data: pathlib.Path, batch_size: int) -> int:
     """Scores a pushed model on a COCO folder."""
-    model_folder.newest_version(model)
     data = _require_folder(data)
+    model_folder.newest_version(model)
     with console.foreground() as terminal:
         from pipeline import evaluate as evaluator
 
