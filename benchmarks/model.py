@@ -37,7 +37,9 @@ def main() -> None:
     limit = _measure(sys.executable, "measure_ours", "sgemm")["gflops"]
     rows = []
     for workload, height, width, batch in CASES[: args.cases]:
+        repeats = 9 if workload == "forward" else 3
         size = ["--height", height, "--width", width, "--batch", batch]
+        size += ["--repeats", repeats]
         rounds = [
             (
                 _measure(sys.executable, "measure_ours", workload, *size),
