@@ -134,11 +134,8 @@ def _compare_splits(
             log.add(problems.Problem("class_absent_from_split", file, message, action))
     for digest in sorted(set(train.pictures) & set(held_out.pictures)):
         message = f"is the same picture as {train.pictures[digest]} of the train split"
-        log.add(
-            problems.Problem(
-                "image_in_both_splits", held_out.pictures[digest], message, "kept"
-            )
-        )
+        kind, stored = "image_in_both_splits", held_out.pictures[digest]
+        log.add(problems.Problem(kind, stored.file, message, "kept", stored.image_id))
 
 
 def _nothing_left(

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -28,6 +29,16 @@ _RECORD_OPTIONS = tf.io.TFRecordOptions("GZIP", compression_level=0)
 _bar: progress.Task | None = None  # a worker in a process of its own has none
 
 
+class Stored(NamedTuple):
+    """An image by its file below the data root and its id."""
+
+    file: str
+    image_id: int
+
+    def __str__(self) -> str:
+        return f"{self.file} (image {self.image_id})"
+
+
 @dataclasses.dataclass
 class Result:
     """What became of one shard, or of several added up.
@@ -35,7 +46,7 @@ class Result:
     Attributes:
         objects: instances per category_id, crowds left out.
         names: category names of those ids.
-        pictures: SHA-256 of the stored bytes -> image file below the data root.
+        pictures: SHA-256 of the stored bytes -> the first image that has them.
         sources: images by the position of their root.
     """
 
@@ -46,7 +57,7 @@ class Result:
         default_factory=collections.Counter
     )
     names: dict[int, str] = dataclasses.field(default_factory=dict)
-    pictures: dict[str, str] = dataclasses.field(default_factory=dict)
+    pictures: dict[str, Stored] = dataclasses.field(default_factory=dict)
     sources: collections.Counter[int] = dataclasses.field(
         default_factory=collections.Counter
     )
@@ -121,8 +132,8 @@ def read_results(
         so_far.names |= {int(key): name for key, name in part["names"].items()}
         for position, count in part["sources"].items():
             so_far.sources[int(position)] += count
-        for digest, file in part["pictures"].items():
-            _note_picture(digest, file, so_far, log)
+        for digest, stored in part["pictures"].items():
+            _note_picture(digest, Stored(*stored), so_far, log)
         so_far.histograms.add(part["histograms"])
     return total
 
@@ -144,17 +155,22 @@ def _record_of(
         message = "no object is annotated, or none is left"
         _add(log, "image_without_objects", file, image, message, "kept")
     _count(image, file, drawn, result)
-    _note_picture(picture.sha256, file, result, log)
+    _note_picture(picture.sha256, Stored(file, image.image_id), result, log)
     return examples.build(image, picture, file, drawn)
 
 
 def _note_picture(
-    digest: str, file: str, result: Result, log: problems.ProblemLog
+    digest: str, stored: Stored, result: Result, log: problems.ProblemLog
 ) -> None:
-    first = result.pictures.setdefault(digest, file)
-    if first != file:
+    """The same file under two ids is a repetition, too."""
+    first = result.pictures.setdefault(digest, stored)
+    if first is not stored:
         message = f"is the same picture as {first} of the same split"
-        log.add(problems.Problem("image_repeated", file, message, "kept"))
+        log.add(
+            problems.Problem(
+                "image_repeated", stored.file, message, "kept", stored.image_id
+            )
+        )
 
 
 def _picture_of(

@@ -14,10 +14,10 @@ LAYOUT = layouts.Layout("coco", ROOT, TRAIN, EVAL)
 NAMES = {5: "square", 7: "dot", 9: "ring"}
 
 
-def result(objects, images=2, crowds=0, pictures=()):
+def result(objects, images=2, crowds=0, pictures=None):
     counter = collections.Counter(objects)
     names = {key: NAMES[key] for key in counter}
-    return shards.Result(images, 1, crowds, counter, names, dict(pictures))
+    return shards.Result(images, 1, crowds, counter, names, pictures or {})
 
 
 def test_the_summary_counts_instances_by_class_and_every_kind_of_problem():
@@ -53,8 +53,10 @@ def test_a_split_without_images_or_a_training_split_of_crowds_only_is_refused():
 
 
 def test_classes_and_pictures_are_compared_between_the_splits():
-    train = result({5: 1, 7: 1}, pictures={"aa": "train/1.png", "bb": "train/2.png"})
-    held_out = result({5: 1, 9: 1}, pictures={"bb": "val/3.png", "cc": "val/4.png"})
+    first, second = shards.Stored("train/1.png", 1), shards.Stored("train/2.png", 2)
+    train = result({5: 1, 7: 1}, pictures={"aa": first, "bb": second})
+    third, fourth = shards.Stored("val/3.png", 3), shards.Stored("val/4.png", 4)
+    held_out = result({5: 1, 9: 1}, pictures={"bb": third, "cc": fourth})
     log = problems.ProblemLog()
     summary = report.conclude([LAYOUT], {"train": train, "eval": held_out}, log)
     assert [(p.message, p.action) for p in log.examples[:2]] == [
@@ -63,6 +65,7 @@ def test_classes_and_pictures_are_compared_between_the_splits():
     ]
     (same,) = log.examples[2:]
     assert (same.kind, same.file) == ("image_in_both_splits", "val/3.png")
+    assert same.image_id == 3
     assert "train/1.png" not in same.message and "train/2.png" in same.message
     assert summary["problems"]["class_absent_from_split"]["count"] == 2
 

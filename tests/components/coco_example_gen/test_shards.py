@@ -108,7 +108,7 @@ def test_results_of_shards_add_up_by_split_and_crowds_are_no_instances(plan):
     train, held_out = total["train"], total["eval"]
     assert (train.images, train.images_without_objects, train.crowds) == (3, 0, 2)
     assert (train.objects, train.names) == ({5: 3}, {5: "class 5"})
-    assert sorted(train.pictures.values()) == ["1.png", "2.png"]
+    assert sorted(train.pictures.values()) == [("1.png", 1), ("2.png", 2)]
     assert (held_out.images, held_out.images_without_objects) == (1, 1)
     assert not held_out.objects
     # Image 1 shows two instances, then none: its only one is a crowd. Image 2 has one.
@@ -143,8 +143,25 @@ def test_a_picture_that_comes_twice_in_a_split_is_told(plan, root):
         shards.write_records(shard)
     log = problems.ProblemLog()
     total = shards.read_results(written, log)
-    assert [(p.kind, p.file, p.message) for p in log.examples] == [
-        ("image_repeated", "1.png", "is the same picture as 4.png of the same split"),
-        ("image_repeated", "4.png", "is the same picture as 1.png of the same split"),
+    told = [(p.kind, p.file, p.image_id, p.message) for p in log.examples]
+    same = "is the same picture as {} of the same split"
+    assert told == [
+        ("image_repeated", "1.png", 1, same.format("4.png (image 4)")),
+        ("image_repeated", "4.png", 4, same.format("1.png (image 1)")),
     ]
     assert total["train"].images == 4
+
+
+def test_a_file_that_is_listed_twice_is_told(plan):
+    twice, annotations_ = image(7, 0)
+    twice.file_name = "1.png"
+    within = [plan([image(1, 0), (twice, annotations_)])]
+    across = [plan([image(1, 0)]), plan([(twice, annotations_)])]
+    for written in (within, across):
+        for shard in written:
+            shards.write_records(shard)
+        log = problems.ProblemLog()
+        shards.read_results(written, log)
+        (told,) = log.examples
+        assert (told.kind, told.file, told.image_id) == ("image_repeated", "1.png", 7)
+        assert "1.png (image 1)" in told.message
