@@ -9,14 +9,15 @@ PARITY_STAMP := .venv-parity/.installed
 WORKSPACE ?= workspace
 IMAGE ?= mask2former-tfx:0.1.0
 TARGET ?= cpu
+MINUTES ?= 10
 # Locks of the container image: parts of requirements/lock.txt.
 LOCK_PART := .venv-lock/bin/uv pip compile --quiet --generate-hashes --no-emit-index-url \
   --no-emit-find-links --python-version 3.11 --python-platform x86_64-manylinux_2_31 \
   --constraint requirements/lock.txt --custom-compile-command 'make lock'
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help setup demo test test-all lint format lock parity benchmark convergence image image-check \
-	test-kubeflow clean
+.PHONY: help setup demo test test-all lint format lock parity benchmark benchmark-data convergence fuzz \
+	image image-check test-kubeflow clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -73,6 +74,13 @@ parity: setup $(PARITY_STAMP) ## Compare with PyTorch at full size (5 minutes, 8
 
 benchmark: setup $(PARITY_STAMP) ## Time the model beside its peer, write benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks.model --peer-python .venv-parity/bin/python
+
+benchmark-data: setup ## Time ingestion of DATA=folder and of generated data, write benchmarks/DATA.md
+	@test -n "$(DATA)" || { echo "error: name a COCO folder: make benchmark-data DATA=path" >&2; exit 2; }
+	@$(BIN)/python -m benchmarks.data --data "$(DATA)"
+
+fuzz: setup ## Look for broken data that ingestion does not stand (MINUTES=10)
+	@$(BIN)/python tests/fuzz/fuzz.py --minutes $(MINUTES) --seed $$RANDOM
 
 convergence: setup $(PARITY_STAMP) ## Train both on one stream, write benchmarks/CONVERGENCE.md
 	@$(BIN)/python -m benchmarks.convergence --peer-python .venv-parity/bin/python

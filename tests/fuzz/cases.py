@@ -97,7 +97,7 @@ def run(case: str, folder: pathlib.Path, watch: Watch) -> tuple[str, str]:
         (data / path).parent.mkdir(parents=True, exist_ok=True)
         (data / path).write_bytes(content)
     settings = data_config.IngestSettings(
-        on_problem=rng.choice(["repair", "report", "report", "strict"]),
+        on_problem=rng.choice(["repair", "report", "report", "report", "strict"]),
         label_pattern=rng.choice([None, "(.+)_[0-9]+"]),
     )
     watch.allowed = (os.path.realpath(data), os.path.realpath(out))

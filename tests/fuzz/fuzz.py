@@ -23,7 +23,9 @@ from collections.abc import Iterator
 
 _CASES = pathlib.Path(__file__).with_name("cases.py")
 _CASES_A_PROCESS = 400
-_SILENT_SECONDS = 300.0  # a process that waits for something uses no processor time
+# A process that waits for something uses no processor time. Twice in a row, or a
+# machine that was asleep would look like that.
+_SILENT_SECONDS = 150.0
 _MOST_FAILURES = 20
 
 
@@ -93,7 +95,7 @@ def _lines(process: subprocess.Popen) -> Iterator[dict]:
     """Yields what a process prints until it ends, or until it is silent for long."""
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
-        while selector.select(_SILENT_SECONDS):
+        while selector.select(_SILENT_SECONDS) or selector.select(_SILENT_SECONDS):
             line = process.stdout.readline()
             if not line:
                 return
