@@ -1,5 +1,6 @@
 """What `m2f data convert` does: a dataset as TFRecords, or as repaired COCO."""
 
+import itertools
 import pathlib
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -108,8 +109,9 @@ class _ImageNames:
         suffixes = _SUFFIXES[image_format]
         if path.suffix.lower() not in suffixes:
             path = path.with_suffix(suffixes[0])
-        if str(path).lower() in self._taken:
-            path = path.with_stem(f"{path.stem}-{image_id}")
+        wanted, numbers = path, itertools.count(image_id)
+        while str(path).lower() in self._taken:
+            path = wanted.with_stem(f"{wanted.stem}-{next(numbers)}")
         self._taken.add(str(path).lower())
         return str(path)
 

@@ -15,6 +15,7 @@ _MIN_LONG_SIDE = 640  # px; smaller pictures are enlarged so that labels can be 
 _TINT = 0.45  # opacity of a mask
 _GOLDEN_RATIO = 0.618034  # of the hue circle: neighbours in number differ in colour
 _MAX_LABEL_MOVES = 20
+_LONGEST_LABEL = 100  # characters; Pillow refuses a million
 _MARGIN = 2  # px around an object, for its edge to be smoothed in
 
 Colour = tuple[int, int, int]
@@ -88,7 +89,7 @@ def draw_instances(
     for instance in instances:
         if instance.label:
             corner = [int(value * factor) for value in instance.box[:2]]
-            label, colour = instance.label, instance.colour
+            label, colour = instance.label[:_LONGEST_LABEL], instance.colour
             taken.append(_write_label(canvas, label, corner, colour, font, taken))
     return canvas
 

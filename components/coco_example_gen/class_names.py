@@ -63,6 +63,7 @@ def by_name(
     for name, ids in ids_of_name.items():
         kept = min(ids & used or ids)
         merged |= {i: coco_json.CocoCategory(id=kept, name=name) for i in ids}
+    _note_other_ids(files, contents, merged, log)
     for split, content in contents.items():
         names = collections.Counter(_plain(c.name) for c in content.categories)
         for name, count in names.items():
@@ -76,6 +77,29 @@ def by_name(
                     )
                 )
     return merged
+
+
+def _note_other_ids(
+    files: Mapping[str, str],
+    contents: Mapping[str, coco_json.CocoInstances],
+    merged: Mapping[int, coco_json.CocoCategory],
+    log: problems.ProblemLog,
+) -> None:
+    """Tells of classes whose id of one file is not that of the other file."""
+    for split, content in contents.items():
+        names = collections.Counter(_plain(c.name) for c in content.categories)
+        for used in sorted({a.category_id for a in content.annotations}):
+            counts_as = merged[used]
+            if counts_as.id != used and names[counts_as.name] == 1:
+                message = (
+                    f"category {used} ({counts_as.name!r}) has another id elsewhere"
+                )
+                action = f"counts as {counts_as.id}"
+                log.add(
+                    problems.Problem(
+                        "category_id_changed", files[split], message, action
+                    )
+                )
 
 
 def _plain(name: str) -> str:

@@ -15,7 +15,8 @@ from pipeline import errors
 
 NO_SEGMENTATION = msgspec.Raw(b"null")
 
-Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+MAX_ID = 2**63 - 1  # of the integers that a record holds
+Id = Annotated[int, msgspec.Meta(ge=0, le=MAX_ID)]
 Pixels = Annotated[int, msgspec.Meta(ge=1, le=2**16 - 1)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 # Of keys that exporters fill as they like, and that must not make a file unreadable.

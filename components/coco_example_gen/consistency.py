@@ -1,7 +1,8 @@
 """Checks what an annotation file says about itself, and mends what can be."""
 
 import collections
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Sequence, Set
 
 from components.coco_example_gen import coco_json, problems, safe_paths
 
@@ -123,11 +124,18 @@ def _renumber_zero(
     for annotation in annotations:
         if annotation.id:
             continue
-        annotation.id = max(each.id for each in annotations) + 1
+        annotation.id = _free_id({each.id for each in annotations})
         message = "annotation id 0 counts as unmatched in pycocotools"
         action = f"renumbered to {annotation.id}"
         where = {"image_id": annotation.image_id, "annotation_id": 0}
         log.add(problems.Problem("annotation_id_zero", file, message, action, **where))
+
+
+def _free_id(taken: Set[int]) -> int:
+    """The one after the largest; when there is none above it, the lowest free one."""
+    if max(taken) < coco_json.MAX_ID:
+        return max(taken) + 1
+    return next(number for number in itertools.count(1) if number not in taken)
 
 
 def few(ids: Iterable[int]) -> str:

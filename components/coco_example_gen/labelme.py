@@ -213,8 +213,10 @@ class _FileReader:
             self._report("oversized_image", f"{place}: {message} (data.max_pixels)")
             return None
         said = (content.image_height, content.image_width)
-        if said in (size.stored, size.shown):
-            return said
+        if said == size.stored:  # not `said`, which may be 16.0 and 12.0
+            return size.stored
+        if said == size.shown:
+            return size.shown
         if said != (None, None):  # the first versions did not write them
             message = (
                 f"imageHeight and imageWidth are {said[0]!r} and {said[1]!r}, the "

@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from components.coco_example_gen import coco_json, problems, sources
 from pipeline import errors
 
-_MAX_ID = 2**63 - 1
-
 
 @dataclasses.dataclass(frozen=True)
 class Root:
@@ -157,11 +155,11 @@ def _offset(
 
 
 def _require_room(root: Root, largest: int) -> None:
-    if largest > _MAX_ID:
+    if largest > coco_json.MAX_ID:
         raise errors.CocoFormatError(
             f"{root.layout.root}: its ids collide with those of another root, and "
-            f"there is no room above them: {largest} is more than {_MAX_ID}. Renumber "
-            "one of the two."
+            f"there is no room above them: {largest} is more than {coco_json.MAX_ID}. "
+            "Renumber one of the two."
         )
 
 

@@ -146,8 +146,13 @@ def test_names_fit_the_format_and_differ(tmp_path):
         names.choose("a/x.bmp", "png", 2),
         names.choose("a/X.PNG", "png", 3),
         names.choose("b/x.JPEG", "jpeg", 4),
+        names.choose("b/y-7.png", "png", 5),
+        names.choose("b/y.png", "png", 6),
+        names.choose("b/y.bmp", "png", 7),  # y-7.png is another picture
     ]
-    assert chosen == ["a/x.jpg", "a/x.png", "a/X-3.PNG", "b/x.JPEG"]
+    first, second = chosen[:4], chosen[4:]
+    assert first == ["a/x.jpg", "a/x.png", "a/X-3.PNG", "b/x.JPEG"]
+    assert second == ["b/y-7.png", "b/y.png", "b/y-8.png"]
 
 
 def test_an_interrupted_conversion_leaves_nothing(data, tmp_path, monkeypatch):

@@ -88,3 +88,16 @@ def test_instances_without_a_label_are_drawn_and_the_first_is_on_top():
     np.testing.assert_allclose(canvas[100, 150], [TINT, 0, under], atol=1)
     painted = canvas.any(axis=2)
     np.testing.assert_array_equal(painted, masks[1].astype(bool))  # no label's ink
+
+
+def test_a_label_without_end_is_cut():
+    mask = rectangle(40, 20, 200, 120)
+    rle = coco_mask.encode(np.asfortranarray(mask))
+    box, blank = coco_mask.toBbox(rle), Image.new("RGB", (320, 160))
+    drawn = [
+        np.asarray(
+            drawing.draw_instances(blank, [drawing.Instance(rle, box, label, RED)])
+        )
+        for label in ("x" * 100, "x" * 1_000_001)  # Pillow writes a million at most
+    ]
+    np.testing.assert_array_equal(*drawn)

@@ -107,6 +107,23 @@ def test_a_category_with_two_meanings_is_an_error(coco_folder):
         read(coco_folder)
 
 
+def test_a_class_of_another_id_in_each_file_is_one_and_that_is_told(coco_folder):
+    coco_folder.two_splits()
+    coco_folder.write(
+        "annotations/instances_val.json",
+        [coco_folder.entry(2, "2.png")],
+        [coco_folder.annotation(2, category_id=9)],
+        [{"id": 9, "name": "square"}],
+    )
+    splits, log = read(coco_folder)
+    (image,) = splits["eval"].planned(0, 1)
+    assert [each.category_id for each in image.objects] == [5]
+    (told,) = log.examples
+    assert (told.kind, told.action) == ("category_id_changed", "counts as 5")
+    assert told.file == "annotations/instances_val.json"
+    assert "category 9 ('square')" in told.message
+
+
 def test_roboflows_placeholder_category_is_reported_and_costs_nothing(coco_folder):
     categories = [
         {"id": 0, "name": "facade"},
@@ -120,14 +137,15 @@ def test_roboflows_placeholder_category_is_reported_and_costs_nothing(coco_folde
     assert log.counts == {"placeholder_category": 1, "duplicate_category_name": 1}
 
 
-def test_annotation_id_zero_gets_a_free_id(coco_folder):
+@pytest.mark.parametrize(("used", "free"), [(41, 42), (2**63 - 1, 1)])
+def test_annotation_id_zero_gets_a_free_id(coco_folder, used, free):
     entries = [coco_folder.entry(1, "1.png"), coco_folder.entry(2, "2.png")]
-    boxes = [coco_folder.annotation(1, id=0), coco_folder.annotation(1, id=41)]
+    boxes = [coco_folder.annotation(1, id=0), coco_folder.annotation(1, id=used)]
     coco_folder.write("trainval.json", entries, boxes)
     splits, log = read(coco_folder)
     images = splits["train"].planned(0, 2) + splits["eval"].planned(0, 2)
     found = [o.annotation_id for image in images for o in image.objects]
-    assert sorted(found) == [41, 42]
+    assert sorted(found) == sorted([used, free])
     assert log.counts == {"annotation_id_zero": 1}
 
 

@@ -111,6 +111,7 @@ def test_bytes_that_are_no_picture_are_a_broken_image(folder):
     [
         ("absent", "absent", None),
         (None, None, None),
+        (float(labelme_folder.HEIGHT), float(labelme_folder.WIDTH), None),
         (labelme_folder.HEIGHT, None, "are 16 and None, the picture has 16 x 12"),
         (labelme_folder.WIDTH, labelme_folder.HEIGHT, "are 12 and 16"),
         ("16", "12", "are '16' and '12'"),
@@ -122,6 +123,7 @@ def test_the_size_is_that_of_the_picture(folder, height, width, problem):
     contents, log = folder.read()
     (image,) = contents["train"].images
     assert (image.height, image.width) == (labelme_folder.HEIGHT, labelme_folder.WIDTH)
+    assert {type(image.height), type(image.width)} == {int}  # not 16.0
     if problem is None:
         assert labelme_folder.told(log) == []
     else:
