@@ -12,7 +12,7 @@ WIDTH, HEIGHT = 160, 120
 OBJECTS_AN_IMAGE = 7  # COCO train2017 has 7.3
 NUM_CLASSES = 80
 _DIFFERENT = 64  # pictures and outlines, used in turn
-_EVAL_IMAGES = 10
+_EVAL_IMAGES = 20  # enough for every class
 
 
 def write(folder: pathlib.Path, num_images: int, corners: int = 24) -> None:
@@ -25,7 +25,7 @@ def write(folder: pathlib.Path, num_images: int, corners: int = 24) -> None:
     """
     for split, number in (("train2017", num_images), ("val2017", _EVAL_IMAGES)):
         (folder / split).mkdir(parents=True)
-        for image_id, content in enumerate(_pictures(number), start=1):
+        for image_id, content in enumerate(_pictures(split, number), start=1):
             (folder / split / _name(image_id)).write_bytes(content)
         write_annotations(
             folder / f"annotations/instances_{split}.json",
@@ -110,8 +110,8 @@ def _outline(seed: int, corners: int) -> str:
     return json.dumps(row)[1:-1]
 
 
-def _pictures(number: int) -> Iterator[bytes]:
-    """JPEGs of smooth noise; a comment with its number makes each one different."""
+def _pictures(split: str, number: int) -> Iterator[bytes]:
+    """JPEGs of smooth noise; a comment makes each one different."""
     drawn = []
     for seed in range(_DIFFERENT):
         rng = np.random.default_rng(seed)
@@ -120,7 +120,7 @@ def _pictures(number: int) -> Iterator[bytes]:
         Image.fromarray(coarse).resize((WIDTH, HEIGHT)).save(buffer, format="JPEG")
         drawn.append(buffer.getvalue())
     for index in range(number):
-        text = b"picture %012d" % index
+        text = f"{split} {index}".encode()
         comment = b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text
         picture = drawn[index % _DIFFERENT]
         yield picture[:2] + comment + picture[2:]
