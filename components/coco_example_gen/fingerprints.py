@@ -5,7 +5,7 @@ import os
 import pathlib
 from collections.abc import Iterable, Sequence
 
-from components.coco_example_gen import layouts
+from components.coco_example_gen import layouts, picture_formats
 
 _READ_BYTES = 1 << 20
 # What lies beside images without being one: a new note must not re-ingest.
@@ -45,7 +45,7 @@ def of_layout(layout: layouts.Layout) -> str:
         digest.update(f"\n{name}\0{content}".encode())
     # The root is one of the folders, so PNGs of segments are among the images.
     folders = dict.fromkeys(f for source in sources for f in source.image_folders)
-    for path in sorted(described | _image_files(folders)):
+    for path in sorted(described | _image_files(layout.root.resolve(), folders)):
         status = path.stat()
         line = f"\n{path}\0{status.st_size}\0{status.st_mtime_ns}"
         digest.update(line.encode("utf-8", "surrogateescape"))
@@ -60,13 +60,35 @@ def _content_hash(path: pathlib.Path) -> str:
     return digest.hexdigest()
 
 
-def _image_files(folders: Iterable[pathlib.Path]) -> set[pathlib.Path]:
-    found = set()
+def _image_files(
+    root: pathlib.Path, folders: Iterable[pathlib.Path]
+) -> set[pathlib.Path]:
+    """Every file that ingestion would read, hidden or behind a link inside the root.
+
+    Args:
+        root: links resolved.
+    """
+    found, walked = set(), set()
     for folder in folders:
-        for parent, names, files in os.walk(folder):
-            names[:] = [name for name in names if not name.startswith(".")]
-            for name in files:
-                path = pathlib.Path(parent, name)
-                if not name.startswith(".") and path.suffix.lower() not in _NO_IMAGES:
-                    found.add(path)
+        for parent, names, files in os.walk(folder, followlinks=True):
+            place = pathlib.Path(parent).resolve()
+            if place in walked or not place.is_relative_to(root):
+                names.clear()  # links may lead in circles
+                continue
+            walked.add(place)
+            names.sort()  # which of two links to a folder comes first
+            below = pathlib.Path(parent).relative_to(folder)
+            found |= {
+                pathlib.Path(parent, name)
+                for name in files
+                if _may_be_image(below / name)
+            }
     return {path for path in found if path.is_file()}
+
+
+def _may_be_image(path: pathlib.Path) -> bool:
+    """Of hidden files, which tools leave and change, only pictures."""
+    suffix = path.suffix.lower()
+    if any(part.startswith(".") for part in path.parts):
+        return suffix in picture_formats.SUFFIXES
+    return suffix not in _NO_IMAGES

@@ -16,6 +16,7 @@ from components.coco_example_gen import (
     coco_json,
     labelme_pictures,
     labelme_shapes,
+    picture_formats,
     pictures,
     problems,
     safe_paths,
@@ -24,7 +25,6 @@ from components.coco_example_gen import (
 from pipeline import data_config, errors
 
 _KNOWN_VERSIONS = ("3.", "4.", "5.")
-_PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 
 
 @dataclasses.dataclass
@@ -245,7 +245,9 @@ def _note_pictures_without_file(
     }
     beside = {path.with_suffix("") for path in files}
     for source in layout.sources().values():
-        for path in sources.files_below(source.annotation_file, _PICTURE_SUFFIXES):
+        for path in sources.files_below(
+            source.annotation_file, picture_formats.SUFFIXES
+        ):
             place = path.relative_to(layout.root).as_posix()
             if place in named or path.with_suffix("") in beside:
                 continue

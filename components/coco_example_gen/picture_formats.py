@@ -9,6 +9,13 @@ from PIL import Image, ImageChops
 # Formats Pillow decodes by itself: an EPS file would be handed to Ghostscript. JPEG
 # stands for multi-picture JPEGs too.
 READ = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "JPEG2000")
+# What files of these formats are named, in small letters.
+SUFFIXES = frozenset(
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp"),
+        *(".tif", ".tiff", ".bmp", ".dib", ".gif", ".ppm", ".pgm", ".jp2"),
+    }
+)
 # Multi-picture JPEGs of phones hold an ordinary JPEG first.
 STORED_AS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}
 

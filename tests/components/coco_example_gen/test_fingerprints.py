@@ -31,8 +31,37 @@ def remove_image(root):
     (root / "train" / "1.png").unlink()
 
 
+def change_hidden_image(root):
+    (root / "val" / ".cache" / "3.png").write_bytes(b"another image")
+
+
+def change_linked_image(root):
+    (root / ".store" / "4.png").write_bytes(b"another image")
+
+
+@pytest.fixture
+def coco_folder(coco_folder):
+    """Beside its two images, one in a hidden folder and one behind a link."""
+    for folder, name in (("val/.cache", "3.png"), (".store", "4.png")):
+        (coco_folder.root / folder).mkdir(parents=True)
+        (coco_folder.root / folder / name).write_bytes(b"image")
+    (coco_folder.root / "train").mkdir()
+    (coco_folder.root / "train" / "linked").symlink_to("../.store")
+    (coco_folder.root / "train" / "circle").symlink_to("../train")
+    (coco_folder.root / "train" / "away").symlink_to("/")
+    return coco_folder
+
+
 @pytest.mark.parametrize(
-    "change", [replace_image, change_annotation, add_image, remove_image]
+    "change",
+    [
+        replace_image,
+        change_annotation,
+        add_image,
+        remove_image,
+        change_hidden_image,
+        change_linked_image,
+    ],
 )
 def test_every_change_of_the_data_changes_the_fingerprint(coco_folder, change):
     coco_folder.two_splits()
