@@ -20,7 +20,8 @@ def detect(root: pathlib.Path, wanted: str = "auto") -> Layout:
         wanted: `auto` or the name of a layout.
 
     Raises:
-        CocoFormatError: the folder is missing, fits no layout or fits one twice.
+        CocoFormatError: the folder is missing, fits no layout or fits one twice, or
+            its annotations are a link out of it.
     """
     _require_folder(root)
     known = layout_finders.FINDERS
@@ -28,6 +29,7 @@ def detect(root: pathlib.Path, wanted: str = "auto") -> Layout:
     for find in finders.values():
         layout = find(root)
         if layout is not None:
+            _require_inside(layout)
             return _told_apart(layout) if wanted == "auto" else layout
     looked_for = "\n".join(f"  {name}: {_DESCRIPTIONS[name]}" for name in finders)
     seen = sorted(path.name for path in root.iterdir())[:10]
@@ -80,6 +82,16 @@ def _require_folder(root: pathlib.Path) -> None:
             f"{root}: no such folder. Give the folder that holds the annotations and "
             "the images."
         )
+
+
+def _require_inside(layout: Layout) -> None:
+    for source in layout.sources().values():
+        target = source.annotation_file.resolve()
+        if not target.is_relative_to(layout.root.resolve()):
+            raise errors.CocoFormatError(
+                f"{source.annotation_file}: links to {target}, outside of "
+                f"{layout.root}. Copy it inside, or give the folder that holds both."
+            )
 
 
 def _told_apart(layout: Layout) -> Layout:

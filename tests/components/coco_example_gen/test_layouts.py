@@ -269,6 +269,20 @@ def test_a_panoptic_file_without_pngs_is_refused(tmp_path):
         layouts.detect(tmp_path)
 
 
+@pytest.mark.parametrize("linked", ["annotations", "annotations/instances_train.json"])
+def test_annotations_may_be_a_link_but_not_out_of_the_folder(tmp_path, linked):
+    root = touch(tmp_path / "data", "annotations/instances_train.json")
+    stored = root / "stored"
+    (root / linked).rename(stored)
+    (root / linked).symlink_to(stored)
+    assert layouts.detect(root).name == "coco"
+    outside = stored.rename(tmp_path / "outside")
+    (root / linked).unlink()
+    (root / linked).symlink_to(outside)
+    with pytest.raises(errors.CocoFormatError, match="_train.json: links to .*outside"):
+        layouts.detect(root)
+
+
 @pytest.mark.parametrize("name", ["captions_train.json", "person_keypoints_train.json"])
 def test_files_without_instances_are_not_taken_for_some(tmp_path, name):
     coco(tmp_path, f"annotations/{name}")
