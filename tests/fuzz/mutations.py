@@ -82,6 +82,8 @@ def apply(dataset: seeds.Dataset, rng: random.Random, canary: str) -> dict[str, 
     """
     tables = [path for path, content in dataset.items() if isinstance(content, dict)]
     files = [path for path in dataset if path not in tables]
+    if rng.random() < 0.2:  # of all texts, a few are names of files
+        _lead_astray(dataset[rng.choice(tables)], rng, canary)
     broken = written(dataset)
     for path in rng.sample(tables, rng.randint(0, len(tables))):
         texts: list[str] = []
@@ -93,6 +95,16 @@ def apply(dataset: seeds.Dataset, rng: random.Random, canary: str) -> dict[str, 
     for path in rng.sample(files, rng.randint(0, min(2, len(files)))):
         broken[path] = broken_picture(broken[path], rng)
     return broken
+
+
+def _lead_astray(table: dict, rng: random.Random, canary: str) -> None:
+    """Makes one of the file names lead elsewhere."""
+    rows = [table, *table.get("images", []), *table.get("annotations", [])]
+    named = [
+        (row, key) for row in rows for key in ("file_name", "imagePath") if key in row
+    ]
+    row, key = rng.choice(named)
+    row[key] = rng.choice(_PATHS).format(canary=canary)
 
 
 def written(dataset: seeds.Dataset) -> dict[str, bytes]:

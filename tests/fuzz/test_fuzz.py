@@ -37,4 +37,4 @@ def test_a_file_read_outside_of_the_data_is_noticed(tmp_path):
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     failed = [line["told"] for line in lines if line.get("outcome") == "failed"]
     assert failed, done.stderr
-    assert all("outside of the root" in told for told in failed)
+    assert any("outside of the root" in told for told in failed), failed
