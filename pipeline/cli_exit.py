@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import typer
 
-from pipeline import errors
+from pipeline import errors, terminal_text
 
 
 def finish(command: Callable[..., int], *arguments: object) -> NoReturn:
@@ -31,5 +31,5 @@ def finish(command: Callable[..., int], *arguments: object) -> NoReturn:
 
 
 def _say(message: str, code: int) -> int:
-    typer.echo(message, err=True)
+    typer.echo(terminal_text.printable(message), err=True)
     return code

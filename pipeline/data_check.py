@@ -23,6 +23,7 @@ from pipeline import (
     errors,
     ingestion_processes,
     progress,
+    terminal_text,
 )
 
 _TOLD = ("failed", "warned")
@@ -123,7 +124,7 @@ class Findings:
             first = self.examples[kind][0]
             place = f"{first['file']}: {first['message']}"
             cells = (kind, str(self.counts[kind]), first["action"], place)
-            table.add_row(*(rich.markup.escape(cell) for cell in cells))
+            table.add_row(*map(_cell, cells))
         return table
 
 
@@ -203,8 +204,12 @@ def _check_table(made: Sequence[checks.Check]) -> rich.table.Table:
         value = f"{checks.number(check.value)}, limit {checks.number(check.limit)}"
         example = check.examples[0] if check.examples else ""
         cells = (check.name, value, check.outcome, example)
-        table.add_row(*(rich.markup.escape(cell) for cell in cells))
+        table.add_row(*map(_cell, cells))
     return table
+
+
+def _cell(text: str) -> str:
+    return rich.markup.escape(terminal_text.printable(text))
 
 
 def _table(*titles: str) -> rich.table.Table:

@@ -17,6 +17,8 @@ def check(
 ) -> int:
     """Prints the findings; data that a run would stop at is an error."""
     settings = _load(source, overrides)
+    if html is not None and html.is_dir():
+        raise errors.UserError(f"--html {html}: is a folder. Name a file in it.")
     if html is not None and not html.absolute().parent.is_dir():
         raise errors.UserError(
             f"--html {html}: there is no folder {html.absolute().parent}. Make it."
@@ -28,8 +30,8 @@ def check(
             terminal.width = 1000
         findings = data_check.check(data, settings, pathlib.Path(name))
         if as_json:
-            text = json.dumps(findings.to_json(), indent=1, ensure_ascii=False)
-            terminal.out(text, highlight=False)
+            # In ASCII: names of files need not be of characters.
+            terminal.out(json.dumps(findings.to_json(), indent=1), highlight=False)
         else:
             terminal.print(findings)
         if html is not None and findings.page is not None:

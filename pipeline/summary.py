@@ -8,7 +8,7 @@ import rich.console
 from rich.markup import escape
 
 from pipeline import console as durations
-from pipeline import run_local, serving_folder, store, workspace
+from pipeline import run_local, serving_folder, store, terminal_text, workspace
 
 _METRICS = ("mask_ap", "mask_ap50", "mask_ap75", "num_images")
 _VERDICT_FILE = "verdict.json"  # in the data gate's output
@@ -132,7 +132,9 @@ def _warning_lines(outcome: Outcome) -> list[str]:
     for warning in outcome.warnings[:_MOST_WARNINGS]:
         cut = len(warning) > _LONGEST_WARNING
         text = f"{warning[: _LONGEST_WARNING - 3]}..." if cut else warning
-        lines.append(f"data      [yellow]warning[/]: {escape(text)}")
+        lines.append(
+            f"data      [yellow]warning[/]: {escape(terminal_text.printable(text))}"
+        )
     hidden = len(outcome.warnings) - len(lines)
     if hidden:
         lines.append(f"          and {hidden} more warning(s)")

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import labelme_folder
 import pytest
 from typer import testing
 
@@ -121,6 +122,7 @@ def test_the_report_is_written_as_a_page(check, tmp_path):
     ("arguments", "wanted"),
     [
         (["--html", "nowhere/page.html"], "no folder"),
+        (["--html", "."], "is a folder"),
         (["--set", "data.on_problems=strict"], "unknown key"),
         (["--config", "no.yaml"], "no configuration file"),
     ],
@@ -137,3 +139,23 @@ def test_a_folder_without_annotations_is_refused(tmp_path):
     done = testing.CliRunner().invoke(cli.app, command)
     assert done.exit_code == 2
     assert "no annotations found" in done.stderr
+
+
+def test_names_of_files_neither_reach_the_terminal_raw_nor_stop_the_json(data, check):
+    def spoil(content):
+        image = {**content["images"][0], "id": 999, "file_name": "\x1b[2J.png"}
+        content["images"].append(image)
+
+    edit(data, spoil)
+    code, out, err = check()
+    assert (code, "\x1b" in out + err) == (2, False)
+    assert "\\x1b[2J.png" in out and "\\x1b[2J.png" in err
+    shutil.rmtree(data)
+    data.mkdir()
+    folder = labelme_folder.LabelMeFolder(data / "labelme")
+    folder.pair("1")
+    folder.pair("2")
+    folder.pair("\udcff", imageHeight=3, imagePath="1.png")
+    code, out, _ = check("--json")
+    (told,) = json.loads(out)["problems"]["labelme_size"]["examples"]
+    assert (code, told["file"]) == (0, "labelme/\udcff.json")
