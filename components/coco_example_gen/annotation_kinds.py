@@ -34,11 +34,14 @@ def kind_of(path: pathlib.Path) -> Kind:
         `other` for what is not JSON, not readable or of another format.
     """
     try:
-        with path.open("rb") as file:
-            if not path.stat().st_size:
-                return "other"
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                return _kind_of_content(content)
+        # Opening a pipe would wait for somebody to write into it.
+        if not path.is_file() or not path.stat().st_size:
+            return "other"
+        with (
+            path.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        ):
+            return _kind_of_content(content)
     except OSError:
         return "other"
 

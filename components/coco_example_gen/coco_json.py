@@ -127,6 +127,8 @@ def load(path: pathlib.Path, max_bytes: int) -> bytes:
     """
     try:
         size = path.stat().st_size
+        if not path.is_file():  # opening a pipe would wait for somebody to write
+            raise errors.CocoFormatError(f"{path}: is no file. Put one in its place.")
         if size > max_bytes:
             raise errors.CocoFormatError(
                 f"{path}: has {size} bytes, more than the {max_bytes} that are read at "

@@ -33,7 +33,7 @@ def of_layout(layout: layouts.Layout) -> str:
     Returns:
         SHA-256 in hex.
     """
-    digest = hashlib.sha256(f"{layout.name}{layout.prefix}".encode())
+    digest = hashlib.sha256(os.fsencode(f"{layout.name}{layout.prefix}"))
     sources = layout.sources().values()
     described: set[pathlib.Path] = set()
     for source in sources:
@@ -42,13 +42,11 @@ def of_layout(layout: layouts.Layout) -> str:
             continue
         name = source.annotation_file.relative_to(layout.root)
         content = _content_hash(source.annotation_file)
-        digest.update(f"\n{name}\0{content}".encode())
+        digest.update(os.fsencode(f"\n{name}\0{content}"))
     # The root is one of the folders, so PNGs of segments are among the images.
     folders = dict.fromkeys(f for source in sources for f in source.image_folders)
     for path in sorted(described | _image_files(layout.root.resolve(), folders)):
-        status = path.stat()
-        line = f"\n{path}\0{status.st_size}\0{status.st_mtime_ns}"
-        digest.update(line.encode("utf-8", "surrogateescape"))
+        digest.update(os.fsencode(f"\n{path}\0{_state(path)}"))
     return digest.hexdigest()
 
 
@@ -58,6 +56,15 @@ def _content_hash(path: pathlib.Path) -> str:
         while chunk := file.read(_READ_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _state(path: pathlib.Path) -> str:
+    """Size and time; what cannot be read may still be left out by ingestion."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        return str(error.strerror)
+    return f"{status.st_size}\0{status.st_mtime_ns}"
 
 
 def _image_files(
@@ -83,7 +90,7 @@ def _image_files(
                 for name in files
                 if _may_be_image(below / name)
             }
-    return {path for path in found if path.is_file()}
+    return found
 
 
 def _may_be_image(path: pathlib.Path) -> bool:

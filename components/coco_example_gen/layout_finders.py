@@ -34,7 +34,8 @@ def _find_coco(root: pathlib.Path) -> sources.Layout | None:
 
 
 def _find_roboflow(root: pathlib.Path) -> sources.Layout | None:
-    files = sorted(root.glob(f"*/{ROBOFLOW_FILE}"))
+    found_files = root.glob(f"*/{ROBOFLOW_FILE}")
+    files = sorted(path for path in found_files if path.is_file())
     found = split_names.sort_files(files, lambda path: path.parent.name)
     if found.train is None:
         alone = root / ROBOFLOW_FILE

@@ -104,3 +104,15 @@ def test_annotations_and_pictures_of_other_sources_count(tmp_path, make):
         file.write_bytes(file.read_bytes() + b" ")
         seen.add(fingerprints.of_layout(layouts.detect(root)))
     assert len(seen) == 3
+
+
+def test_files_that_ingestion_leaves_out_have_a_fingerprint(tmp_path):
+    file, picture = labelme(tmp_path / "data")
+    for path in (file, picture):
+        path.with_stem("2").symlink_to(tmp_path / f"nowhere{path.suffix}")
+    seen = {fingerprints.of_layout(layouts.detect(tmp_path / "data"))}
+    (tmp_path / "nowhere.png").write_bytes(b"image")
+    seen.add(fingerprints.of_layout(layouts.detect(tmp_path / "data")))
+    file.write_bytes(file.read_bytes() + b" ")
+    seen.add(fingerprints.of_layout(layouts.detect(tmp_path / "data")))
+    assert len(seen) == 3

@@ -91,6 +91,16 @@ def test_texts_that_are_not_utf_8_are_told(folder, text, kind):
     assert "utf-8" in reason
 
 
+def test_a_pipe_is_not_waited_for(folder):
+    folder.pair("2")
+    os.mkfifo(folder.root / "1.json")
+    contents, log = folder.read()
+    assert labelme_folder.files(contents["train"]) == {2: "2.png"}
+    ((kind, file, reason),) = labelme_folder.told(log)
+    assert (kind, file) == ("broken_labelme_file", "1.json")
+    assert "is no file" in reason
+
+
 def test_a_file_of_too_many_bytes_is_left_out(folder):
     folder.pair("1")
     size = (folder.root / "1.json").stat().st_size
