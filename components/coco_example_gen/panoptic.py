@@ -6,6 +6,7 @@ a reference to them; the worker that draws an image decodes its PNG once.
 
 import functools
 import pathlib
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
@@ -125,6 +126,7 @@ def _annotations(
     stuff = {category.id for category in found.categories if not category.isthing}
     folder = source.segment_folder.relative_to(root)
     annotations = []
+    known: set[tuple[int, int]] = set()
     for image in found.annotations:
         message = safe_paths.explain("file_name", image.file_name)
         if message:
@@ -132,7 +134,7 @@ def _annotations(
             log.add(problems.Problem("unsafe_path", file, message, "", **where))
             continue
         place = (folder / image.file_name).as_posix()
-        for segment in image.segments_info:
+        for segment in _told_apart(image, known, file, log):
             if segment.category_id in stuff:
                 continue
             reference = PanopticSegmentation(Reference(place, segment.id))
@@ -148,6 +150,32 @@ def _annotations(
                 )
             )
     return annotations
+
+
+def _told_apart(
+    image: PanopticAnnotation,
+    known: set[tuple[int, int]],
+    file: str,
+    log: problems.ProblemLog,
+) -> Iterator[Segment]:
+    """The segments of an image whose id was not used before.
+
+    Args:
+        known: image and segment ids; those of this image are added.
+    """
+    for segment in image.segments_info:
+        ids = (image.image_id, segment.id)
+        if ids in known:
+            message = (
+                f"segment id {segment.id} is used twice in the image; make it unique"
+            )
+            action = "the first is kept"
+            log.add(
+                problems.Problem("duplicate_id", file, message, action, image.image_id)
+            )
+            continue
+        known.add(ids)
+        yield segment
 
 
 def mask(segmentation: dict, root: pathlib.Path, height: int, width: int) -> np.ndarray:

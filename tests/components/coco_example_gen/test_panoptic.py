@@ -163,6 +163,20 @@ def test_a_changed_png_is_read_again(folder):
     assert (before.sum(), after.sum()) == (18, 1)
 
 
+@pytest.mark.parametrize("is_row_twice", [False, True])
+def test_a_segment_id_that_comes_twice_in_an_image_stops(folder, is_row_twice):
+    row = {"image_id": 5, "file_name": "5.png", "segments_info": folder.segments}
+    twice = {**row, "segments_info": [*folder.segments, folder.segments[1]]}
+    other = {**row, "segments_info": [folder.segments[1]]}
+    folder.write(annotations=[row, other] if is_row_twice else [twice])
+    content, log = folder.read()
+    assert [a.category_id for a in content.annotations] == [CAT, DOG]
+    with pytest.raises(
+        errors.CocoFormatError, match="image 5: segment id 7 is used tw"
+    ):
+        log.raise_errors()
+
+
 @pytest.mark.parametrize("name", ["../5.png", "/etc/passwd", "C:\\5.png"])
 def test_a_png_outside_of_the_data_folder_is_refused(folder, name):
     row = {"image_id": 5, "file_name": name, "segments_info": folder.segments}
