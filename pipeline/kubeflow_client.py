@@ -166,11 +166,16 @@ def _read_package(path: pathlib.Path) -> _Package:
         arguments = executors[f"exec-{kubeflow_names.PREPARE}"]["container"]["args"]
         config = json.loads(arguments[arguments.index("--config-json") + 1])
         name = pipeline["pipelineInfo"]["name"]
+    except OSError as error:
+        raise errors.UserError(
+            f"{path}: {error.strerror}. Give a file that `m2f kubeflow compile` wrote."
+        ) from error
     except (KeyError, TypeError, ValueError, yaml.YAMLError):
         inputs = {}
     if set(inputs) != _PARAMETERS:
         raise errors.UserError(
-            f"{path}: is not a pipeline that `m2f kubeflow compile` wrote for KFP."
+            f"{path}: is not a pipeline that `m2f kubeflow compile` wrote for "
+            "KFP. Compile one."
         )
     return _Package(name, documents, config)
 

@@ -1,5 +1,3 @@
-import pathlib
-
 import kfp_api
 import pytest
 import yaml
@@ -128,15 +126,14 @@ def test_what_would_fail_on_the_cluster_is_refused_here(api, package, values, wa
     assert not api.posted
 
 
+def test_a_file_that_does_not_exist_is_told_with_the_command_that_makes_it(tmp_path):
+    with pytest.raises(errors.UserError, match=r"p\.yaml: No such .*kubeflow compile"):
+        kubeflow_client.submit(None, request(tmp_path / "p.yaml"))
+
+
 @pytest.mark.parametrize("text", ["a: [", "a: 1", "- 1", "", "a: 1\n---\nb: 2"])
 def test_a_file_of_another_kind_is_refused(tmp_path, text):
     path = tmp_path / "p.yaml"
     path.write_text(text)
     with pytest.raises(errors.UserError, match="is not a pipeline that"):
         kubeflow_client.submit(kubeflow_api.Access("http://h"), request(path))
-
-
-def test_a_file_that_is_not_there_stays_an_error_of_the_system():
-    missing = pathlib.Path("nowhere.yaml")
-    with pytest.raises(FileNotFoundError):
-        kubeflow_client.submit(kubeflow_api.Access("http://h"), request(missing))
