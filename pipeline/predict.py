@@ -221,8 +221,8 @@ def _explain(unreadable: list[str], num_done: int, out_dir: pathlib.Path) -> str
     listed = "\n".join(f"  {line}" for line in unreadable[:_MAX_LISTED])
     more = len(unreadable) - _MAX_LISTED
     listed += f"\n  ... and {more} more" if more > 0 else ""
-    rest = f"The other {num_done} are done: {out_dir}." if num_done else ""
+    rest = f"The other {num_done} are done: {out_dir}. " if num_done else ""
     return (
-        f"{len(unreadable)} image(s) could not be read:\n{listed}\n{rest} Give image "
+        f"{len(unreadable)} image(s) could not be read:\n{listed}\n{rest}Give image "
         "files such as JPEG, PNG, WebP or TIFF."
     )
