@@ -117,7 +117,8 @@ def run(
 ) -> None:
     """Run the whole graph on your own data.
 
-    Exit code 0: a model was blessed and pushed. 1: it was refused, or a node failed.
+    Exit code 0: a model was blessed and pushed.
+    1: it was refused, or a node failed.
     2: the data, the configuration or the workspace cannot be used.
     """
     from pipeline import beam_arguments, commands
@@ -214,8 +215,9 @@ def convert(
 ) -> None:
     """Convert a Mask2Former or a ResNet to start training from.
 
-    No file is executed: pickles are read as data. The Mask2Former authors' published
-    weights are licensed CC BY-NC 4.0, not for commercial use; none are shipped here.
+    No file is executed: pickles are read as data.
+    The Mask2Former authors' published weights are licensed CC BY-NC 4.0, not for
+    commercial use; none are shipped here.
     """
     from pipeline import commands
 

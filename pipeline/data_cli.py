@@ -63,9 +63,9 @@ def check(
 ) -> None:
     """Say what ingestion and the data gate would find, without training.
 
-    Exit code 0: a run would get past the gate. 2: it would be stopped, or the data
-    cannot be read. Takes room for a copy of the images in the folder for temporary
-    files (TMPDIR).
+    Exit code 0: a run would get past the gate.
+    2: it would be stopped, or the data cannot be read.
+    Takes room for a copy of the images in the folder for temporary files (TMPDIR).
     """
     from pipeline import data_commands
 
@@ -111,8 +111,8 @@ def convert(
 ) -> None:
     """Write a dataset as TFRecords, or as COCO with everything repaired.
 
-    The folder appears when all of it is written. `--out/report` says what was repaired
-    or left out.
+    The folder appears when all of it is written.
+    `--out/report` says what was repaired or left out.
     """
     from pipeline import data_commands
 

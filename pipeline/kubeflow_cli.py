@@ -23,7 +23,8 @@ class Target(enum.StrEnum):
 
 
 ConfigOption = Annotated[
-    str, typer.Option(help="YAML file, or a preset: coco_r50.yaml, custom.yaml.")
+    str,
+    typer.Option(help="YAML file, or a preset: coco_r50.yaml, custom.yaml, demo.yaml."),
 ]
 ImageOption = Annotated[
     str | None, typer.Option(help="Container image; goes before kubeflow.image.")
