@@ -102,8 +102,9 @@ class Findings:
         if warned:
             parts.append(_check_table(warned))
         parts += [
-            f"{split}: {counts['images']} images, {counts['objects']} objects, "
-            f"{len(counts['classes'])} classes"
+            f"{split}: {_counted(counts['images'], 'image', 'images')}, "
+            f"{_counted(counts['objects'], 'object', 'objects')}, "
+            f"{_counted(len(counts['classes']), 'class', 'classes')}"
             for split, counts in (
                 self.summary["splits"] if self.summary else {}
             ).items()
@@ -217,3 +218,7 @@ def _table(*titles: str) -> rich.table.Table:
     for title in titles:
         table.add_column(title, no_wrap=title != "first example", overflow="fold")
     return table
+
+
+def _counted(number: int, one: str, several: str) -> str:
+    return f"{number} {one if number == 1 else several}"
