@@ -8,7 +8,7 @@ nothing but the sums. XLA has no sparse matrices, and on GPUs this was never run
 import tensorflow as tf
 
 ENTRY_BYTES = 64  # what a product needs in memory for one chosen row, about
-PART_BYTES = 32 * 2**20  # enough for both cores to have their share of a product
+PART_BYTES = 16 * 2**20  # enough for both cores to have their share of a product
 
 
 def sums(table: tf.Tensor, index: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
