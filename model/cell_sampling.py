@@ -187,11 +187,9 @@ def _maps_gradient(
     rows = tf.map_fn(
         of_image, given, fn_output_signature=upstream.dtype, parallel_iterations=1
     )  # [B, rows, D]
-    gradients, sizes = (
-        [],
-        [tf.shape(sampling_layout.bordered(level))[1] for level in maps],
-    )
-    for part, level in zip(tf.split(rows, sizes, axis=1), maps, strict=True):
+    gradients = []
+    parts = tf.split(rows, layout.map_rows, axis=1)
+    for part, level in zip(parts, maps, strict=True):
         height, width = tf.unstack(tf.shape(level)[1:3] + 2 * sampling_layout.BORDER)
         padded = tf.reshape(part, [batch, height, width, heads, channels])
         inner = padded[
@@ -223,9 +221,8 @@ def _spread_cells(
     shares = tf.reshape(shares, [-1, 4 * upstream.shape[-1]])
     row = tf.reshape(cells.row, [-1])
     table = tf.math.unsorted_segment_sum(shares, row, layout.num_rows)
-    counts = [tf.shape(sampling_layout.bordered(level[:1]))[1] for level in maps]
     levels = []
-    for part, level in zip(tf.split(table, counts), maps, strict=True):
+    for part, level in zip(tf.split(table, layout.map_rows), maps, strict=True):
         steps, count = _steps(level), tf.shape(part)[0]
         corners = tf.split(part, 4, axis=-1)
         moved = [

@@ -15,6 +15,7 @@ class Layout(NamedTuple):
     Attributes:
         heads: number of heads.
         num_rows: int32 [], rows of an image.
+        map_rows: L int32 [], rows of each map of an image.
         width, height: int32 [K], px, of the sample's map.
         down: int32 [K], rows from a pixel to the one below it.
         first: int32 [K], first row of the sample's map and head in an image.
@@ -22,6 +23,7 @@ class Layout(NamedTuple):
 
     heads: int
     num_rows: tf.Tensor
+    map_rows: list[tf.Tensor]
     width: tf.Tensor
     height: tf.Tensor
     down: tf.Tensor
@@ -79,6 +81,7 @@ def layout_of(maps: list[tf.Tensor], heads: int, points: int) -> Layout:
     return Layout(
         heads=heads,
         num_rows=tf.reduce_sum(rows),
+        map_rows=tf.unstack(rows),
         width=each(shapes[:, 1]),
         height=each(shapes[:, 0]),
         down=each(sides[:, 1] * heads),
