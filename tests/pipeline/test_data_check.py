@@ -7,18 +7,7 @@ import labelme_folder
 import pytest
 from typer import testing
 
-from pipeline import cli, toy_coco
-
-
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("toy") / "coco"
-    return toy_coco.generate(folder, num_train=16, num_eval=4, size=64)
-
-
-@pytest.fixture
-def data(toy, tmp_path):
-    return shutil.copytree(toy, tmp_path / "coco")
+from pipeline import cli
 
 
 @pytest.fixture

@@ -1,10 +1,8 @@
 """`m2f data convert` on the toy dataset with faults put into it."""
 
 import json
-import shutil
 
 import numpy as np
-import pytest
 import tensorflow as tf
 from PIL import Image
 from pycocotools import coco
@@ -12,21 +10,10 @@ from typer import testing
 
 from components.coco_example_gen import problems
 from model import features
-from pipeline import cli, config, data_check, data_convert, toy_coco
+from pipeline import cli, config, data_check, data_convert
 
 # What no conversion can mend: it is said of the data itself.
 OF_THE_DATA = {"image_without_objects", "class_absent_from_split"}
-
-
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("toy") / "coco"
-    return toy_coco.generate(folder, num_train=16, num_eval=4, size=64)
-
-
-@pytest.fixture
-def data(toy, tmp_path):
-    return shutil.copytree(toy, tmp_path / "coco")
 
 
 def m2f(*arguments):

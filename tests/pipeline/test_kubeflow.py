@@ -12,25 +12,6 @@ from pipeline import config_file, errors, kubeflow, kubeflow_names
 JOB_ID = "{{$.pipeline_job_uuid}}"
 
 
-@pytest.fixture(scope="module")
-def package(tmp_path_factory):
-    path = tmp_path_factory.mktemp("compiled") / "new" / "pipeline.yaml"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("M2F_METADATA_PASSWORD", "hunter2")
-        kubeflow.compile_yaml(compiled_kfp.settings(), path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def compiled(package):
-    return compiled_kfp.Compiled(package)
-
-
-@pytest.fixture(scope="module")
-def upstream():
-    return compiled_kfp.upstream_by_tfx()
-
-
 def test_the_edges_are_those_of_the_graph_and_all_begins_with_prepare(
     compiled, upstream
 ):
@@ -81,16 +62,16 @@ def test_prepare_gets_the_configuration_and_the_digest_of_this_graph(compiled):
     assert compiled.argument("prepare", "--serving") == "/mnt/pipeline/serving"
 
 
-def test_kfp_loads_what_was_compiled(package):
-    component = components.load_component_from_file(str(package))
+def test_kfp_loads_what_was_compiled(compiled_package):
+    component = components.load_component_from_file(str(compiled_package))
     assert component.name == "my-demo"
     assert set(component.component_spec.inputs) == {"data", "overrides", "run_name"}
 
 
-def test_compiling_twice_gives_the_same_file(package, tmp_path):
+def test_compiling_twice_gives_the_same_file(compiled_package, tmp_path):
     again = tmp_path / "again.yaml"
     kubeflow.compile_yaml(compiled_kfp.settings(), again)
-    assert again.read_bytes() == package.read_bytes()
+    assert again.read_bytes() == compiled_package.read_bytes()
 
 
 def test_weights_on_the_volume_need_not_be_on_this_machine(tmp_path):

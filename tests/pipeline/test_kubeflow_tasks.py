@@ -3,28 +3,8 @@
 import json
 
 import compiled_kfp
-import pytest
 
 from pipeline import kubeflow, kubeflow_names, kubeflow_workers, run_node
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory):
-    path = tmp_path_factory.mktemp("compiled") / "new" / "pipeline.yaml"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("M2F_METADATA_PASSWORD", "hunter2")
-        kubeflow.compile_yaml(compiled_kfp.settings(), path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def compiled(package):
-    return compiled_kfp.Compiled(package)
-
-
-@pytest.fixture(scope="module")
-def upstream():
-    return compiled_kfp.upstream_by_tfx()
 
 
 def test_every_node_is_launched_with_the_reference_that_prepare_wrote(
