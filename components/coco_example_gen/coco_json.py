@@ -6,7 +6,7 @@ belongs to is drawn: a view of the file's bytes, which are held once.
 
 import pathlib
 import re
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -19,11 +19,14 @@ MAX_ID = 2**63 - 1  # of the integers that a record holds
 Id = Annotated[int, msgspec.Meta(ge=0, le=MAX_ID)]
 Pixels = Annotated[int, msgspec.Meta(ge=1, le=2**16 - 1)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
+ClassName = Annotated[str, msgspec.Meta(pattern=json_faults.NOT_BLANK)]
 # Of keys that exporters fill as they like, and that must not make a file unreadable.
 Anything = str | int | float | bool | list | dict | None
 Segmentation = Annotated[
     msgspec.Raw, msgspec.Meta(extra_json_schema={"type": ["array", "object", "null"]})
 ]
+
+Table = TypeVar("Table", bound=msgspec.Struct)
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Texts are matched first, so that what they hold is passed over. Nothing is given back
@@ -74,7 +77,7 @@ class CocoCategory(msgspec.Struct, gc=False, kw_only=True):
     """One class."""
 
     id: Id
-    name: Name
+    name: ClassName
     supercategory: Anything = None
 
 
@@ -94,28 +97,60 @@ def read(
 ) -> CocoInstances:
     """Reads a file and checks its structure.
 
-    Whole numbers written as text or with a decimal point ("12", 12.0) are taken for
-    what they are; NaN and infinities count as missing. The log is told of both.
-
     Args:
         file: what the log calls the file.
 
     Raises:
-        CocoFormatError: not readable, too large, not JSON, or not of the COCO
-            instances format; names the first 20 places.
+        CocoFormatError: as in `decode`.
     """
-    content = load(path, max_bytes)
+    found = decode(path, CocoInstances, log, file, max_bytes)
+    complete(path, found.images)
+    return found
+
+
+def decode(
+    path: pathlib.Path,
+    wanted: type[Table],
+    log: problems.ProblemLog,
+    file: str,
+    max_bytes: int,
+) -> Table:
+    """Reads JSON of a structure, COCO instances or panoptic.
+
+    Whole numbers written as text or with a decimal point ("12", 12.0) are taken for
+    what they are; NaN and infinities count as missing. The log is told of both.
+
+    Args:
+        wanted: a struct whose fields are lists of structs.
+        file: what the log calls the file.
+
+    Raises:
+        CocoFormatError: not readable, too large, not JSON, or of another structure;
+            names the first 20 places.
+    """
+    content, count = load(path, max_bytes), 0
     try:
-        found = _decode(content, file, log)
+        try:
+            found, odd_place = _decode(content, wanted)
+        except msgspec.DecodeError:  # of which a ValidationError is one
+            count, content = _without_not_a_numbers(content)
+            if not count:
+                raise
+            found, odd_place = _decode(content, wanted)
     except (msgspec.ValidationError, UnicodeDecodeError) as error:
         raise errors.CocoFormatError(
-            json_faults.not_coco(path, content, CocoInstances, error)
+            json_faults.not_coco(path, content, wanted, error)
         ) from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise errors.CocoFormatError(
             json_faults.not_json(path, content, error)
         ) from None
-    complete(path, found.images)
+    if odd_place is not None:
+        message = f"holds numbers in another form, first at {odd_place}"
+        log.add(problems.Problem("number_form", file, message, "read as numbers"))
+    if count:
+        message = f"holds NaN or an infinity {count} times, which JSON does not have"
+        log.add(problems.Problem("not_a_number", file, message, "read as missing"))
     return found
 
 
@@ -142,22 +177,13 @@ def load(path: pathlib.Path, max_bytes: int) -> bytes:
         ) from None
 
 
-def _decode(content: bytes, file: str, log: problems.ProblemLog) -> CocoInstances:
+def _decode(content: bytes, wanted: type[Table]) -> tuple[Table, str | None]:
+    """What the content holds, and where the first number in another form is."""
     try:
-        return msgspec.json.decode(content, type=CocoInstances)
+        return msgspec.json.decode(content, type=wanted), None
     except msgspec.ValidationError as error:
-        found = msgspec.json.decode(content, type=CocoInstances, strict=False)
-        message = f"holds numbers in another form, first at {json_faults.place(error)}"
-        log.add(problems.Problem("number_form", file, message, "read as numbers"))
-        return found
-    except msgspec.DecodeError:
-        count, content = _without_not_a_numbers(content)
-        if not count:
-            raise
-        found = msgspec.json.decode(content, type=CocoInstances, strict=False)
-        message = f"holds NaN or an infinity {count} times, which JSON does not have"
-        log.add(problems.Problem("not_a_number", file, message, "read as missing"))
-        return found
+        found = msgspec.json.decode(content, type=wanted, strict=False)
+        return found, json_faults.place(error)
 
 
 def _without_not_a_numbers(content: bytes) -> tuple[int, bytes]:

@@ -11,6 +11,7 @@ from components.coco_example_gen import problems
 _REFUSED = (msgspec.DecodeError, UnicodeDecodeError)
 _BYTE = re.compile(r"\(byte (\d+)\)")
 _SHOWN_BYTES = 60
+NOT_BLANK = r"\S"  # a pattern that texts of nothing but spaces do not fit
 _KINDS = {b"[": "a list", b'"': "a text"}
 
 
@@ -117,6 +118,7 @@ def _row_faults(
 
 def _told(error: Exception, raw: msgspec.Raw) -> str:
     reason = str(error).partition(" - at ")[0].replace("`", "")
+    reason = reason.replace(f"matching regex {NOT_BLANK!r}", "that is not blank")
     text = bytes(raw)[: _SHOWN_BYTES + 1].decode("utf-8", "replace")
     shown = text if len(text) <= _SHOWN_BYTES else f"{text[:_SHOWN_BYTES]}..."
     # "Expected int, got str" would name the type beside the value.

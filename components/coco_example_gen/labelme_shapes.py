@@ -84,21 +84,14 @@ def instances(
     classes: dict[Hashable, str] = {}
     for index, row in enumerate(rows):
         place = f"shapes[{index}]"
-        try:
-            shape = msgspec.json.decode(row, type=Shape)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-            report("shape_unusable", f"{place}: {_reason(error)}")
+        shape = _decode(row, place, report)
+        if shape is None:
             continue
         place += f" {shape.label!r}"
         found = _segmentation(shape, height, width, place, report)
         if found is None:
             continue
-        class_name, numbered = _class_of(shape.label, label_pattern)
-        group: tuple[Hashable, ...] = (class_name, shape.group_id)
-        if numbered:
-            group = (class_name, shape.group_id, shape.label)
-        elif shape.group_id is None:
-            group = (index,)
+        class_name, group = _group_of(shape, index, label_pattern)
         parts.setdefault(group, {})[place] = found
         classes[group] = class_name
     return [
@@ -107,10 +100,30 @@ def instances(
     ]
 
 
+def _decode(row: msgspec.Raw, place: str, report: Report) -> Shape | None:
+    try:
+        return msgspec.json.decode(row, type=Shape)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        report("shape_unusable", f"{place}: {_reason(error)}")
+        return None
+
+
+def _group_of(
+    shape: Shape, index: int, pattern: re.Pattern[str] | None
+) -> tuple[str, tuple[Hashable, ...]]:
+    """The class of a shape, and what it shares with the other parts of its instance."""
+    class_name, numbered = _class_of(shape.label, pattern)
+    if numbered:
+        return class_name, (class_name, shape.group_id, shape.label)
+    if shape.group_id is None:
+        return class_name, (index,)
+    return class_name, (class_name, shape.group_id)
+
+
 def _class_of(label: str, pattern: re.Pattern[str] | None) -> tuple[str, bool]:
     """The class of a label, and whether the label numbers the instances of it."""
     match = pattern.fullmatch(label) if pattern else None
-    name = match[1] if match and match[1] else label
+    name = match[1] if match and match[1] and match[1].split() else label
     return " ".join(name.split()), name != label
 
 

@@ -15,13 +15,11 @@ from PIL import Image
 
 from components.coco_example_gen import (
     coco_json,
-    json_faults,
     problems,
     safe_paths,
     sources,
 )
 from model import mask_rle
-from pipeline import errors
 
 _MAX_SEGMENT_ID = 2**24 - 1  # three bytes of colour; 0 is no segment
 
@@ -48,7 +46,7 @@ class PanopticCategory(msgspec.Struct, gc=False, kw_only=True):
     """One class; those that are not things, such as sky, have no instances."""
 
     id: coco_json.Id
-    name: coco_json.Name
+    name: coco_json.ClassName
     isthing: Annotated[int, msgspec.Meta(ge=0, le=1)] | bool = 1
 
 
@@ -92,19 +90,9 @@ def read(
         CocoFormatError: not readable, not JSON, or not of the COCO panoptic format.
     """
     path = source.annotation_file
-    content = coco_json.load(path, max_bytes)
-    try:
-        found = msgspec.json.decode(content, type=PanopticFile, strict=False)
-    except msgspec.ValidationError as error:
-        raise errors.CocoFormatError(
-            json_faults.not_coco(path, content, PanopticFile, error)
-        ) from None
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise errors.CocoFormatError(
-            json_faults.not_json(path, content, error)
-        ) from None
-    coco_json.complete(path, found.images)
     file = layout.name_of(path)
+    found = coco_json.decode(path, PanopticFile, log, file, max_bytes)
+    coco_json.complete(path, found.images)
     return coco_json.CocoInstances(
         images=found.images,
         annotations=_annotations(found, layout.root, source, file, log),

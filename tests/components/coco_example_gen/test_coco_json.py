@@ -67,6 +67,15 @@ def test_nan_and_infinity_count_as_missing_but_not_inside_of_texts(tmp_path):
     assert "3 times" in log.examples[0].message
 
 
+@pytest.mark.parametrize("is_text_first", [True, False])
+def test_both_odd_forms_in_a_file_are_read_and_told(tmp_path, is_text_first):
+    odd = [{**ANNOTATION, "image_id": "1"}, {**ANNOTATION, "area": float("nan")}]
+    path = write(tmp_path, annotations=odd if is_text_first else odd[::-1])
+    log = problems.ProblemLog()
+    assert [each.image_id for each in read(path, log).annotations] == [1, 1]
+    assert log.counts == {"number_form": 1, "not_a_number": 1}
+
+
 @pytest.mark.parametrize("end", ["", "\\"])
 def test_texts_without_an_end_are_passed_over_once(tmp_path, end):
     path = tmp_path / "instances.json"
@@ -125,7 +134,15 @@ def test_a_coco_file_cannot_set_what_only_readers_set(tmp_path):
             {"annotations": [{**ANNOTATION, "area": "x" * 99}]},
             rf'area: .* got "{"x" * 59}\.\.\.',
         ),
-        ({"categories": [{"id": 1, "name": ""}]}, r'categories\[0\].name: .* got ""'),
+        (
+            {"categories": [{"id": 1, "name": ""}, {"id": 2, "name": " \u00a0"}]},
+            r'2 faults(.|\n)*s\[0\].name: Expected str that is not blank, got ""\n'
+            r'  categories\[1\].name: Expected str that is not blank, got " ',
+        ),
+        (
+            {"images": [{**IMAGE, "height": float("nan")}]},
+            r"images\[0\].height: Expected int, got null",
+        ),
     ],
 )
 def test_a_fault_is_named_with_its_place_and_value(tmp_path, changes, message):

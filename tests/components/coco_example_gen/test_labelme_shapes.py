@@ -166,6 +166,11 @@ def test_numbered_labels_are_one_class_and_equal_ones_one_instance():
     assert len(set(read(shapes)[0])) == 4  # without the pattern each is a class
 
 
+def test_a_pattern_that_leaves_a_blank_class_does_not_match():
+    names, _, reported = read([shape(" _1", TRIANGLE)], r"(.*)_\d+")
+    assert (names, reported) == (["_1"], [])
+
+
 def unusable(**changes):
     return {**shape(points=TRIANGLE), **changes}
 

@@ -111,6 +111,29 @@ def test_things_become_instances_with_the_pixels_of_the_png(folder):
     assert log.examples == []
 
 
+def test_numbers_in_another_form_are_read_and_told_as_in_coco_instances(folder):
+    folder.segments[1] |= {"id": "7", "area": float("nan")}
+    folder.segments[2]["area"] = 24.0
+    folder.write()
+    content, log = folder.read()
+    cat, crowd = content.annotations
+    assert (cat.area, cat.bbox, crowd.area) == (None, [3, 2, 6, 3], 24)
+    np.testing.assert_array_equal(draw(cat, folder.root), hand_drawn()["cat"])
+    assert [(each.kind, each.file, each.message) for each in log.examples] == [
+        (
+            "number_form",
+            "annotations/panoptic_train.json",
+            "holds numbers in another form, first at annotations[0].segments_info[1]"
+            ".id",
+        ),
+        (
+            "not_a_number",
+            "annotations/panoptic_train.json",
+            "holds NaN or an infinity 1 times, which JSON does not have",
+        ),
+    ]
+
+
 def test_a_segment_without_pixels_is_an_empty_mask(folder):
     masks = hand_drawn()
     del masks["cat"]
@@ -230,6 +253,10 @@ def test_a_link_out_of_the_data_folder_always_stops(folder, tmp_path_factory):
         (
             {"images": [{"id": 5, "height": HEIGHT, "width": WIDTH}]},
             r"images\[0\].file_name: missing",
+        ),
+        (
+            {"categories": [{"id": CAT, "name": "\t "}]},
+            r"categories\[0\].name: Expected str that is not blank",
         ),
     ],
 )
