@@ -45,6 +45,7 @@ class PlannedImage(msgspec.Struct, frozen=True):
     Attributes:
         source: which of the split's sources it is of.
         embedded_in: LabelMe file that holds the picture; empty when it is a file.
+        listed_segments: of panoptic files, see `coco_json.CocoImage`.
     """
 
     image_id: int
@@ -54,6 +55,7 @@ class PlannedImage(msgspec.Struct, frozen=True):
     objects: list[PlannedObject]
     source: int = 0
     embedded_in: str = ""
+    listed_segments: dict[str, list[int]] = msgspec.field(default_factory=dict)
 
 
 class ImageSource(msgspec.Struct, frozen=True):
@@ -96,6 +98,7 @@ class PlannedSplit:
                 [self._object(a) for a in self.annotations.get(image.id, ())],
                 image.root_index,
                 image.embedded_in,
+                image.listed_segments,
             )
             for image in self.images[first:last]
         ]

@@ -44,7 +44,9 @@ class CocoImage(msgspec.Struct, gc=False, kw_only=True):
         coco_url: names the picture where there is no `file_name`, as in LVIS.
         embedded_in: LabelMe file, relative to the root, that holds the picture.
         root_index: which of several roots it is of.
-    Readers set the last two; in a COCO file they mean nothing.
+        listed_segments: for panoptic, PNGs of segments, relative to the root, and the
+            segment ids that the file lists for each.
+    Readers set the last three; in a COCO file they mean nothing.
     """
 
     id: Id
@@ -54,6 +56,7 @@ class CocoImage(msgspec.Struct, gc=False, kw_only=True):
     coco_url: Anything = None
     embedded_in: str = ""
     root_index: int = 0
+    listed_segments: dict[str, list[int]] = msgspec.field(default_factory=dict)
 
 
 class CocoAnnotation(msgspec.Struct, gc=False, kw_only=True):
@@ -210,7 +213,7 @@ def complete(path: pathlib.Path, images: list[CocoImage]) -> None:
     """
     nameless = []
     for index, image in enumerate(images):
-        image.embedded_in, image.root_index = "", 0
+        image.embedded_in, image.root_index, image.listed_segments = "", 0, {}
         if not image.file_name and isinstance(image.coco_url, str):
             image.file_name = "/".join(image.coco_url.split("/")[-2:])
         if not image.file_name:

@@ -4,9 +4,10 @@ A segment's pixels are those of a PNG whose colour is the segment's id. Reading 
 a reference to them; the worker that draws an image decodes its PNG once.
 """
 
+import collections
 import functools
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 import msgspec
@@ -21,7 +22,8 @@ from components.coco_example_gen import (
 )
 from model import mask_rle
 
-_MAX_SEGMENT_ID = 2**24 - 1  # three bytes of colour; 0 is no segment
+_MAX_SEGMENT_ID = 2**24 - 1  # three bytes of colour
+_VOID = 0  # what is of no segment
 
 
 class Segment(msgspec.Struct, gc=False, kw_only=True):
@@ -93,6 +95,7 @@ def read(
     file = layout.name_of(path)
     found = coco_json.decode(path, PanopticFile, log, file, max_bytes)
     coco_json.complete(path, found.images)
+    _keep_listed(found, layout.root, source)
     return coco_json.CocoInstances(
         images=found.images,
         annotations=_annotations(found, layout.root, source, file, log),
@@ -102,6 +105,20 @@ def read(
             if category.isthing
         ],
     )
+
+
+def _keep_listed(
+    found: PanopticFile, root: pathlib.Path, source: sources.SplitSource
+) -> None:
+    """Puts down beside each image what colours its PNGs may have."""
+    folder = source.segment_folder.relative_to(root)
+    listed: dict[int, dict[str, list[int]]] = collections.defaultdict(dict)
+    for row in found.annotations:
+        ids = [segment.id for segment in row.segments_info]
+        place = (folder / row.file_name).as_posix()
+        listed[row.image_id].setdefault(place, []).extend(ids)
+    for image in found.images:
+        image.listed_segments = listed[image.id]
 
 
 def _annotations(
@@ -186,22 +203,56 @@ def mask(segmentation: dict, root: pathlib.Path, height: int, width: int) -> np.
         reference = msgspec.convert(segmentation, PanopticSegmentation).panoptic
     except msgspec.ValidationError as error:
         raise mask_rle.MaskError(f"segmentation: {error}") from None
-    if safe_paths.fault(reference.file):
-        raise mask_rle.MaskError(safe_paths.explain("file_name", reference.file))
-    try:
-        path = safe_paths.find(root, [str(root)], reference.file)
-    except safe_paths.LeavesRootError as error:
-        message = f"{reference.file}: {error}; copy it inside"
-        raise safe_paths.LeavesRootError(message) from None
-    if path is None:
-        raise mask_rle.MaskError(f"{reference.file}: no such file of segments")
-    ids = _segment_ids(path, path.stat().st_mtime_ns, height, width)
+    ids = _find_ids(reference.file, root, height, width)
     found = ids == reference.segment_id
-    if not reference.segment_id or not found.any():
+    if reference.segment_id == _VOID or not found.any():
         raise mask_rle.EmptyMaskError(
             f"no pixel of {reference.file} is of segment {reference.segment_id}"
         )
     return found
+
+
+def unlisted(
+    listed_segments: Mapping[str, Sequence[int]],
+    root: pathlib.Path,
+    height: int,
+    width: int,
+) -> Iterator[str]:
+    """Tells of pixels whose colour is no segment that the file lists.
+
+    A PNG that cannot be read is passed over: its segments have no mask, which is told
+    of each of them.
+
+    Args:
+        listed_segments: of an image, as in `coco_json.CocoImage`.
+        root, height, width: as in `mask`.
+    """
+    for file, listed in listed_segments.items():
+        try:
+            ids = _find_ids(file, root, height, width)
+        except (mask_rle.MaskError, safe_paths.LeavesRootError):
+            continue
+        found, counts = np.unique(ids, return_counts=True)
+        is_unlisted = np.isin(found, [_VOID, *listed], invert=True)
+        if is_unlisted.any():
+            yield (
+                f"{counts[is_unlisted].sum()} pixel(s) of {file} have "
+                f"{is_unlisted.sum()} colour(s) that segments_info does not list, the "
+                f"first is of segment {found[is_unlisted][0]}"
+            )
+
+
+def _find_ids(file: str, root: pathlib.Path, height: int, width: int) -> np.ndarray:
+    """The segment id of every pixel of a PNG, int32 [H, W]; raises as `mask` does."""
+    if safe_paths.fault(file):
+        raise mask_rle.MaskError(safe_paths.explain("file_name", file))
+    try:
+        path = safe_paths.find(root, [str(root)], file)
+    except safe_paths.LeavesRootError as error:
+        raise safe_paths.LeavesRootError(f"{file}: {error}; copy it inside") from None
+    if path is None:
+        raise mask_rle.MaskError(f"{file}: no such file of segments")
+    return _segment_ids(path, path.stat().st_mtime_ns, height, width)
 
 
 # One for each of a few threads; an image's segments are drawn one after the other.

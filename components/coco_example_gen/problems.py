@@ -23,6 +23,7 @@ SEVERITIES = {
     "broken_image": "dropped",
     "oversized_image": "dropped",
     "empty_mask": "dropped",
+    "unlisted_segment": "dropped",
     "broken_labelme_file": "dropped",
     "shape_unusable": "dropped",
     "shape_without_area": "dropped",

@@ -106,8 +106,10 @@ def test_lvis_files_without_iscrowd_and_file_name_are_read(tmp_path):
 
 def test_a_coco_file_cannot_set_what_only_readers_set(tmp_path):
     tricky = {**IMAGE, "embedded_in": "a.json", "root_index": 7}
+    tricky["listed_segments"] = {"a.png": [7]}
     (image,) = read(write(tmp_path, images=[tricky])).images
-    assert (image.embedded_in, image.root_index) == ("", 0)
+    set_by_readers = image.embedded_in, image.root_index, image.listed_segments
+    assert set_by_readers == ("", 0, {})
 
 
 @pytest.mark.parametrize(

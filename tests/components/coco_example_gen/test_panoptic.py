@@ -1,6 +1,7 @@
 import json
 import os
 import pathlib
+import re
 
 import msgspec
 import numpy as np
@@ -184,6 +185,49 @@ def test_a_changed_png_is_read_again(folder):
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + 1))
     after = draw(content.annotations[0], folder.root)
     assert (before.sum(), after.sum()) == (18, 1)
+
+
+def unlisted(folder):
+    content, _ = folder.read()
+    (image,) = content.images
+    return list(panoptic.unlisted(image.listed_segments, folder.root, HEIGHT, WIDTH))
+
+
+@pytest.mark.parametrize(
+    ("kept", "message"),
+    [
+        ([0, 1], "24 pixel(s) of {} have 1 colour(s) .* first is of segment 10242"),
+        ([], "56 pixel(s) of {} have 3 colour(s) .* first is of segment 7"),
+    ],
+)
+def test_colours_that_the_file_does_not_list_are_counted(folder, kept, message):
+    folder.write()
+    assert unlisted(folder) == []  # though most of the picture is void
+    folder.segments = [folder.segments[index] for index in kept]
+    folder.write()
+    (told,) = unlisted(folder)
+    escaped = message.format("annotations/panoptic_train/5.png").replace(
+        "(s)", r"\(s\)"
+    )
+    assert re.fullmatch(escaped, told)
+
+
+def test_segments_listed_in_two_rows_of_an_image_are_listed(folder):
+    row = {"image_id": 5, "file_name": "5.png"}
+    parts = [folder.segments[:1], folder.segments[1:]]
+    folder.write(annotations=[{**row, "segments_info": part} for part in parts])
+    assert unlisted(folder) == []
+
+
+@pytest.mark.parametrize("content", [b"no picture", None])
+def test_of_a_png_that_cannot_be_read_no_colour_is_told(folder, content):
+    folder.segments = []
+    folder.write()
+    path = folder.root / "annotations" / "panoptic_train" / "5.png"
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    assert unlisted(folder) == []
 
 
 @pytest.mark.parametrize("is_row_twice", [False, True])
