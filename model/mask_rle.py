@@ -4,15 +4,19 @@ Every form of a COCO segmentation is read into them; `mask_crop` turns them dens
 inside a graph.
 """
 
-import ast
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from model import rle_text
+
 # Polygons are rasterised by walking their outlines, which takes memory of their length.
 _MAX_COORDINATE_PX = 100_000.0
 _MAX_OUTLINE_PX = 1_000_000.0
+# Polygons that can be drawn, float64 [x0, y0, x1, ...] in px, and how many can not.
+_Outlines = tuple[list[np.ndarray], int]
 
 
 class MaskError(ValueError):
@@ -42,18 +46,39 @@ def runs_from_segmentation(
         EmptyMaskError: no pixel is covered.
         MaskError: the form is unknown, or the RLE is not of height * width pixels.
     """
-    if isinstance(segmentation, dict):
-        runs, dropped = _runs_from_rle(segmentation, height, width), 0
-    elif isinstance(segmentation, list):
-        runs, dropped = _runs_from_polygons(segmentation, height, width)
-    else:
-        raise MaskError(
-            f"segmentation is a {type(segmentation).__name__}, wanted a list of "
-            "polygons or an RLE object"
-        )
-    if area(runs) == 0:
-        raise EmptyMaskError("the mask covers no pixel")
-    return runs, dropped
+    (found,) = runs_from_segmentations([segmentation], height, width)
+    if isinstance(found, MaskError):
+        raise found
+    return found
+
+
+def runs_from_segmentations(
+    segmentations: Sequence[object], height: int, width: int
+) -> list[tuple[np.ndarray, int] | MaskError]:
+    """Reads all segmentations of an image, which costs less than one by one.
+
+    Returns:
+        For each what `runs_from_segmentation` returns, or the error that it raises.
+    """
+    found: list = [None] * len(segmentations)
+    outlines: dict[int, _Outlines] = {}
+    for index, segmentation in enumerate(segmentations):
+        try:
+            if isinstance(segmentation, list):
+                outlines[index] = _outlines(segmentation)
+            elif isinstance(segmentation, dict):
+                found[index] = _runs_from_rle(segmentation, height, width), 0
+            else:
+                raise MaskError(
+                    f"segmentation is a {type(segmentation).__name__}, wanted a list "
+                    "of polygons or an RLE object"
+                )
+        except MaskError as error:
+            found[index] = error
+    drawn = _fill(list(outlines.values()), height, width)
+    for (index, (_, dropped)), runs in zip(outlines.items(), drawn, strict=True):
+        found[index] = runs, dropped
+    return [_covering(each) for each in found]
 
 
 def runs_from_mask(mask: np.ndarray) -> np.ndarray:
@@ -86,41 +111,84 @@ def area(run_lengths: np.ndarray) -> int:
 
 def box_xywh_px(run_lengths: np.ndarray, height: int) -> tuple[int, int, int, int]:
     """Tight box of int64 [runs] as x, y, width, height in px; zeros when empty."""
-    ends = np.cumsum(run_lengths)
-    last = ends[1::2] - 1
-    first = ends[0::2][: last.size]
-    first, last = first[last >= first], last[last >= first]
-    if not first.size:
-        return 0, 0, 0, 0
+    _, boxes = measure([run_lengths], height)
+    x, y, width, height = boxes[0].tolist()
+    return x, y, width, height
+
+
+def measure(masks: Sequence[np.ndarray], height: int) -> tuple[np.ndarray, np.ndarray]:
+    """Areas and tight boxes of several masks.
+
+    Args:
+        masks: int64 [runs] of each.
+        height: of their images, px.
+
+    Returns:
+        int64 [N], px², and int64 [N, 4], x, y, width, height in px; zeros of a mask
+        that covers nothing.
+    """
+    sizes = np.array([runs.size for runs in masks], np.int64)
+    runs = np.concatenate([np.zeros([0], np.int64), *masks])
+    starts = np.cumsum(sizes) - sizes
+    position = np.arange(runs.size) - np.repeat(starts, sizes)
+    ones = np.flatnonzero((position % 2 == 1) & (runs > 0))
+    areas, boxes = np.zeros(sizes.shape, np.int64), np.zeros([sizes.size, 4], np.int64)
+    if not ones.size:
+        return areas, boxes
+    owner = np.repeat(np.arange(sizes.size), sizes)[ones]
+    heads = np.flatnonzero(np.diff(owner, prepend=-1))
+    tails = np.append(heads[1:], ones.size) - 1
+    covering = owner[heads]
+    areas[covering] = np.add.reduceat(runs[ones], heads)
+
+    before = np.concatenate([[0], np.cumsum(runs)])
+    first = before[ones] - before[starts[owner]]
     first_columns, first_rows = np.divmod(first, height)
-    last_columns, last_rows = np.divmod(last, height)
-    left, right = int(first_columns[0]), int(last_columns[-1])
-    if np.any(first_columns != last_columns):  # a run that turns a column
-        return left, 0, right - left + 1, height
-    top, bottom = int(first_rows.min()), int(last_rows.max())
-    return left, top, right - left + 1, bottom - top + 1
+    last_columns, last_rows = np.divmod(first + runs[ones] - 1, height)
+    # A run that turns a column touches the bottom of one and the top of the next.
+    turns = np.logical_or.reduceat(first_columns != last_columns, heads)
+    top = np.where(turns, 0, np.minimum.reduceat(first_rows, heads))
+    bottom = np.where(turns, height - 1, np.maximum.reduceat(last_rows, heads))
+    left, right = first_columns[heads], last_columns[tails]
+    box = (left, top, right - left + 1, bottom - top + 1)
+    boxes[covering] = np.stack(box, axis=1)
+    return areas, boxes
 
 
-def _runs_from_polygons(
-    polygons: Sequence[object], height: int, width: int
-) -> tuple[np.ndarray, int]:
-    kept = []
+def _outlines(polygons: list) -> _Outlines:
     for polygon in polygons:
         if not isinstance(polygon, list):
             raise MaskError(
                 f"a polygon is a {type(polygon).__name__}, wanted a list of numbers "
                 "[x0, y0, x1, y1, ...] inside a list of polygons"
             )
-        points = _points(polygon)
-        if points is not None:
-            kept.append(points)
+    kept = [each for each in map(_points, polygons) if each is not None]
     if not kept:
         raise EmptyMaskError(
             "no polygon of at least 3 points with finite coordinates is left"
         )
-    parts = coco_mask.frPyObjects(kept, height, width)
-    counts = (coco_mask.merge(parts) if len(parts) > 1 else parts[0])["counts"]
-    return _canonical(_decompress(counts)), len(polygons) - len(kept)
+    return kept, len(polygons) - len(kept)
+
+
+def _fill(objects: list[_Outlines], height: int, width: int) -> list[np.ndarray]:
+    """Canonical int64 [runs] of the union of each object's polygons."""
+    if not objects:
+        return []
+    every = list(itertools.chain.from_iterable(kept for kept, _ in objects))
+    parts = iter(coco_mask.frPyObjects(every, height, width))
+    texts = []
+    for kept, _ in objects:
+        own = list(itertools.islice(parts, len(kept)))
+        texts.append((coco_mask.merge(own) if len(own) > 1 else own[0])["counts"])
+    return [_canonical(runs) for runs in rle_text.decode_all(texts)]
+
+
+def _covering(
+    found: tuple[np.ndarray, int] | MaskError,
+) -> tuple[np.ndarray, int] | MaskError:
+    if not isinstance(found, MaskError) and area(found[0]) == 0:
+        return EmptyMaskError("the mask covers no pixel")
+    return found
 
 
 def _points(polygon: list) -> np.ndarray | None:
@@ -152,7 +220,10 @@ def _runs_from_rle(rle: dict, height: int, width: int) -> np.ndarray:
         )
     counts = rle.get("counts")
     if isinstance(counts, str | bytes):
-        counts = _decompress(counts)
+        try:
+            counts = rle_text.decode(counts)
+        except rle_text.RleTextError as error:
+            raise MaskError(str(error)) from None
     elif not isinstance(counts, list):
         raise MaskError(
             f"RLE counts are a {type(counts).__name__}, wanted a list of run lengths "
@@ -196,49 +267,3 @@ def _canonical(runs: np.ndarray) -> np.ndarray:
     heads = np.flatnonzero(np.diff(values, prepend=-1))
     joined = np.add.reduceat(runs, heads)
     return np.concatenate([[0], joined]) if values[0] else joined
-
-
-def _bytes_of(text: str) -> bytes:
-    try:
-        value = ast.literal_eval(text)
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        value = None
-    if not isinstance(value, bytes):
-        raise MaskError("RLE counts are a text that looks like Python bytes and is not")
-    return value
-
-
-def _decompress(counts: str | bytes) -> np.ndarray:
-    """Reads COCO's text: 5 bits a character, low first, differences to two before.
-
-    Raises:
-        MaskError: characters outside `0`..`o`, an unfinished or an oversized number.
-    """
-    if isinstance(counts, str):
-        # "b'...'" is what Python makes of bytes that are written as text.
-        is_bytes_text = counts[:2] in ("b'", 'b"') and counts[-1:] == counts[1]
-        counts = (
-            _bytes_of(counts)
-            if is_bytes_text
-            else counts.encode("utf-8", "surrogatepass")
-        )
-    codes = np.frombuffer(counts, np.uint8) - np.uint8(48)  # below: 208 and more
-    if not codes.size:
-        return np.zeros([0], np.int64)
-    if codes.max() > 63:
-        raise MaskError("compressed RLE counts hold a character COCO does not use")
-    last = np.flatnonzero(codes < 32)
-    if not last.size or last[-1] != codes.size - 1:
-        raise MaskError("compressed RLE counts end in the middle of a number")
-    first = np.concatenate([[0], last[:-1] + 1])
-    lengths = last - first + 1
-    if lengths.max() > 7:  # 35 bits hold any run of an image below 2**32 pixels
-        raise MaskError("compressed RLE counts hold a number above 32 bits")
-    place = np.arange(codes.size) - np.repeat(first, lengths)
-    numbers = np.add.reduceat((codes & 31) << (5 * place), first)
-    sign = np.int64(1) << (5 * lengths - 1)
-    numbers = (numbers ^ sign) - sign
-    # From the fourth on (index 3), a number is the difference to the one two before.
-    numbers[1::2] = np.cumsum(numbers[1::2])
-    numbers[2::2] = np.cumsum(numbers[2::2])
-    return numbers

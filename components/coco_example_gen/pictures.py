@@ -9,7 +9,7 @@ import warnings
 
 from PIL import Image
 
-from components.coco_example_gen import picture_formats
+from components.coco_example_gen import picture_formats, plain_jpegs
 
 _EXIF_ORIENTATION = 0x0112
 _TURNS = {
@@ -102,15 +102,15 @@ def decode(
         OversizedImageError: of more than `max_pixels`; nothing was decoded.
         SizeMismatchError: of another size.
     """
+    if plain_jpegs.size(content) == (height, width) and height * width <= max_pixels:
+        return Picture(content, "jpeg", tuple(_suffix_notes("jpeg", suffix)))
     image = _open(content, max_pixels)
     if image.format not in _READS_EXIF_ALONE:
         _load(image)
     notes: list[tuple[str, str]] = []
     turn = _turn(image, height, width, notes)
     plain = picture_formats.plain_format(image, content)
-    stored_as = picture_formats.STORED_AS.get(image.format or "")
-    if stored_as and suffix and suffix.lower() not in _SUFFIXES[stored_as]:
-        notes.append(("wrong_suffix", f"is a {stored_as} file in truth"))
+    notes += _suffix_notes(picture_formats.STORED_AS.get(image.format or ""), suffix)
     if plain and turn is None:
         if plain == "jpeg":
             sides = (max(side // _DRAFT, 1) for side in image.size)
@@ -123,6 +123,12 @@ def decode(
     _load(image)
     encoded = _encode(image, turn)
     return Picture(encoded, "png", (*notes, ("image_reencoded", told)))
+
+
+def _suffix_notes(stored_as: str | None, suffix: str) -> list[tuple[str, str]]:
+    if stored_as and suffix and suffix.lower() not in _SUFFIXES[stored_as]:
+        return [("wrong_suffix", f"is a {stored_as} file in truth")]
+    return []
 
 
 def _open(content: bytes, max_pixels: int) -> Image.Image:

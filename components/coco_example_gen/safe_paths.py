@@ -1,5 +1,6 @@
 """Keeps the paths that annotations name inside of the data folder."""
 
+import os
 import pathlib
 
 
@@ -61,8 +62,9 @@ def find(root: pathlib.Path, folders: list[str], name: str) -> pathlib.Path | No
                     continue
             except (OSError, ValueError):  # no file system takes such a name
                 continue
-            target = path.resolve()
-            if not target.is_relative_to(root.resolve()):
+            # Texts, since this is done for every picture and paths are slow.
+            target, inside = os.path.realpath(path), os.path.realpath(root)
+            if os.path.commonpath((target, inside)) != inside:
                 raise LeavesRootError(f"links to {target}, outside of {root}")
             return path
     return None

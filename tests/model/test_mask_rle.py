@@ -78,6 +78,49 @@ def test_area_and_box_are_those_of_pycocotools(mask):
     assert list(box) == coco_mask.toBbox(reference).tolist()
 
 
+FAULTY = [
+    None,
+    "a text",
+    [],
+    [[0, 0, 5]],
+    [0, 0, 5, 5, 0, 5],
+    [[0, 0, 0, 0, 0, 0]],
+    {"size": [1, 1], "counts": [1]},
+    {"size": [9, 11], "counts": "~"},
+]
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(POLYGONS | st.sampled_from(FAULTY), max_size=6), st.data())
+def test_segmentations_read_together_are_those_read_one_by_one(segmentations, data):
+    masks = st.lists(st.booleans(), min_size=99, max_size=99)
+    pixels = np.array(data.draw(masks), np.uint8).reshape(9, 11)
+    segmentations.append({"size": [9, 11], "counts": encode(pixels)["counts"]})
+    together = mask_rle.runs_from_segmentations(segmentations, 9, 11)
+    for segmentation, found in zip(segmentations, together, strict=True):
+        try:
+            runs, dropped = mask_rle.runs_from_segmentation(segmentation, 9, 11)
+        except mask_rle.MaskError as error:
+            assert (type(found), str(found)) == (type(error), str(error))
+            continue
+        assert (found[0].tolist(), found[1]) == (runs.tolist(), dropped)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 5), st.data())
+def test_masks_measured_together_have_the_numbers_of_pycocotools(
+    height, width, count, data
+):
+    bits = st.lists(st.booleans(), min_size=height * width, max_size=height * width)
+    masks = [
+        np.array(data.draw(bits), np.uint8).reshape(height, width) for _ in range(count)
+    ]
+    runs = [mask_rle.runs_from_mask(mask) for mask in masks]
+    areas, boxes = mask_rle.measure(runs, height)
+    assert areas.tolist() == [coco_mask.area(encode(mask)) for mask in masks]
+    assert boxes.tolist() == [coco_mask.toBbox(encode(mask)).tolist() for mask in masks]
+
+
 def test_compressed_counts_of_a_large_mask_are_read_with_their_differences():
     rng = np.random.default_rng(0)
     mask = (rng.random([700, 900]) < 0.01).astype(np.uint8)

@@ -1,0 +1,84 @@
+"""Tells at a look whether a file is a whole, plain JPEG, as nearly all pictures are.
+
+Decoding a picture takes longer than all else that is done with it. A decoder can fail
+at the tables of a JPEG, or for want of its end; errors in the code of the pixels merely
+change pixels. So the tables are tried on a picture of one block, and the end is looked
+for.
+"""
+
+import io
+import re
+
+from PIL import Image
+
+_START, _END, _SCAN = b"\xff\xd8", 0xD9, 0xDA
+_FRAMES = (0xC0, 0xC1)  # Huffman-coded and sequential: one scan holds every pixel
+_TABLES = (0xC4, 0xDB, 0xDD, 0xEE)  # Huffman, quantization, restarts, Adobe's colours
+_SKIPPED = (*range(0xE0, 0xF0), 0xFE)  # of applications; comments
+_SAYS_MORE = (b"Exif", b"MPF")  # the picture may be turned, or one of several
+_RGB = 3
+# Inside the code of the pixels 0xff stands before a zero or a restart's number.
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_ENOUGH_CODE = 4096  # bytes; one block of each colour has fewer
+
+
+def size(content: bytes) -> tuple[int, int] | None:
+    """Height and width in px of a JPEG that every decoder reads to its end.
+
+    Args:
+        content: of any file.
+
+    Returns:
+        None unless it is an 8-bit RGB JPEG of one sequential scan that says nothing
+        of a turn or of further pictures, and is whole. It may be fine all the same.
+    """
+    header = _header(content)
+    if header is None:
+        return None
+    tables, frame, at = header
+    end = _MARKER.search(content, at)
+    if end is None or content[end.start() + 1] != _END:
+        return None
+    code = content[at : min(at + _ENOUGH_CODE, end.start())]
+    one_block = frame[:5] + b"\0\1\0\1" + frame[9:]
+    sample = b"".join((_START, *tables[:-1], one_block, tables[-1], code, b"\xff\xd9"))
+    try:
+        Image.open(io.BytesIO(sample), formats=("JPEG",)).load()
+    except Exception:  # a broken file makes Pillow raise nearly anything
+        return None
+    return int.from_bytes(frame[5:7], "big"), int.from_bytes(frame[7:9], "big")
+
+
+def _header(content: bytes) -> tuple[list[bytes], bytes, int] | None:
+    """The segments that decoding needs, the scan's last; the frame; where pixels begin.
+
+    Segments are whole: marker, length and content.
+    """
+    if not content.startswith(_START):
+        return None
+    tables, frame, at = [], b"", len(_START)
+    while at + 4 <= len(content) and content[at] == 0xFF:
+        marker = content[at + 1]
+        end = at + 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+        segment = content[at:end]
+        if marker in _FRAMES and not frame and _is_plain_frame(segment):
+            frame = segment
+        elif marker == _SCAN and frame and _holds_all_colours(segment):
+            return [*tables, segment], frame, end
+        elif marker in _TABLES:
+            tables.append(segment)
+        elif marker not in _SKIPPED or segment[4:].startswith(_SAYS_MORE):
+            return None
+        at = end
+    return None
+
+
+def _is_plain_frame(segment: bytes) -> bool:
+    """8 bits, a size of its own, three colours."""
+    is_whole = len(segment) == 10 + 3 * _RGB
+    has_size = b"\0\0" not in (segment[5:7], segment[7:9])
+    return is_whole and segment[4] == 8 and segment[9] == _RGB and has_size
+
+
+def _holds_all_colours(scan: bytes) -> bool:
+    return len(scan) == 8 + 2 * _RGB and scan[4] == _RGB

@@ -1,0 +1,113 @@
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from components.coco_example_gen import plain_jpegs
+
+HEIGHT, WIDTH = 37, 53
+
+
+def picture(seed=0, mode="RGB"):
+    """Smooth colours with some noise, as photos have."""
+    generator = np.random.default_rng(seed)
+    coarse = generator.integers(0, 256, [5, 7, 3], np.uint8)
+    large = Image.fromarray(coarse).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
+    noise = generator.integers(0, 12, [HEIGHT, WIDTH, 3], np.uint8)
+    return Image.fromarray(np.asarray(large) // 2 + noise).convert(mode)
+
+
+def jpeg(mode="RGB", **options):
+    file = io.BytesIO()
+    picture(mode=mode).save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+PLAIN = {
+    "default": {},
+    "best": {"quality": 100, "subsampling": 0},
+    "worst": {"quality": 1},
+    "half": {"subsampling": 1},
+    "own tables": {"optimize": True},
+    "restarts": {"restart_marker_blocks": 2},
+    "colour profile": {"icc_profile": bytes(range(256)) * 300},
+    "comment": {"comment": b"\xff\xd9\xff\xda of a camera"},
+    "true colours": {"keep_rgb": True},
+}
+
+
+@pytest.mark.parametrize("options", PLAIN.values(), ids=PLAIN)
+def test_the_size_of_plain_jpegs_is_told(options):
+    assert plain_jpegs.size(jpeg(**options)) == (HEIGHT, WIDTH)
+
+
+def test_bytes_after_the_end_do_not_matter():
+    assert plain_jpegs.size(jpeg() + b"\0" * 50) == (HEIGHT, WIDTH)
+
+
+def turned():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
+OTHERS = {
+    "gray": jpeg("L"),
+    "CMYK": jpeg("CMYK"),
+    "progressive": jpeg(progressive=True),
+    "turned": jpeg(exif=turned()),
+    "no JPEG": b"\x89PNG\r\n\x1a\n" + bytes(100),
+    "empty": b"",
+    "its start alone": b"\xff\xd8",
+    "without the end": jpeg()[:-2],
+    "half of it": jpeg()[: len(jpeg()) // 2],
+    "half of it, ended": jpeg()[:300] + b"\xff\xd9",
+    "without tables": jpeg().replace(b"\xff\xdb", b"\xff\xfe"),
+    "one of several": jpeg().replace(b"\xff\xdb", b"\xff\xe2\0\x06MPF\0\xff\xdb", 1),
+}
+
+
+@pytest.mark.parametrize("content", OTHERS.values(), ids=OTHERS)
+def test_of_others_nothing_is_told(content):
+    assert plain_jpegs.size(content) is None
+
+
+def test_a_cut_in_the_middle_is_seen_though_another_part_follows():
+    content = jpeg(quality=95)
+    code = content.rindex(b"\xff\xda")
+    middle = (code + len(content)) // 2
+    assert plain_jpegs.size(content[:middle] + b"\xff\xe0\0\4ab\xff\xd9") is None
+
+
+def mutated(content, generator):
+    """A byte or a stretch of the file changed, moved, doubled, or cut off."""
+    at, other = sorted(generator.integers(0, len(content), 2).tolist())
+    if generator.random() < 0.5:  # tables are a small part, and the one that matters
+        at %= 700
+    filling = generator.integers(0, 256, other % 9, np.uint8).tobytes()
+    kinds = (
+        content[:at] + filling[:1] + content[at + 1 :],
+        content[:at] + filling + content[at + len(filling) :],
+        content[:at] + filling + content[at:],
+        content[:at] + content[at + 3 :],
+        content[:at] + content[max(other, at) :],
+        content[:at],
+        content[:at] + b"\xff\xd9",
+    )
+    return kinds[generator.integers(len(kinds))]
+
+
+def test_whatever_is_told_the_size_of_is_decoded_by_tensorflow():
+    generator = np.random.default_rng(0)
+    originals = [jpeg(**options) for options in PLAIN.values()]
+    told = 0
+    for case in range(4000):
+        content = mutated(originals[case % len(originals)], generator)
+        size = plain_jpegs.size(content)
+        if size is None or size[0] * size[1] > 10**7:
+            continue
+        told += 1
+        assert tf.io.decode_jpeg(content, channels=3).shape == (*size, 3)
+    assert told > 500
