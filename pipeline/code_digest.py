@@ -13,17 +13,23 @@ import importlib.util
 import pathlib
 
 PACKAGES = ("pipeline", "components", "model", "schemas")
+# Those that decide what a node writes.
 _LIBRARIES = (
     "apache-beam",
+    "jinja2",
     "keras",
+    "markupsafe",
     "msgspec",
     "numpy",
     "pillow",
     "pycocotools",
     "scipy",
     "tensorflow",
+    "tensorflow-data-validation",
+    "tensorflow-model-analysis",
     "tensorflow-transform",
     "tfx",
+    "tfx-bsl",  # reads the examples that Transform analyses
 )
 
 

@@ -200,11 +200,11 @@ def _recorded(
 
 
 def _check_table(made: Sequence[checks.Check]) -> rich.table.Table:
-    table = _table("check", "value", "outcome", "first example")
+    table = _table("check", "value", "outcome", "key", "first example")
     for check in made:
         value = f"{checks.number(check.value)}, limit {checks.number(check.limit)}"
         example = check.examples[0] if check.examples else ""
-        cells = (check.name, value, check.outcome, example)
+        cells = (check.name, value, check.outcome, check.key, example)
         table.add_row(*map(_cell, cells))
     return table
 

@@ -19,7 +19,7 @@ class Verdict:
 
     @property
     def warnings(self) -> list[str]:
-        """A line for each check that warned."""
+        """A line for each check that warned, with the key that says when it does."""
         return [_warning(check) for check in self.checks if check.outcome == "warned"]
 
     @property
@@ -92,5 +92,5 @@ def _warning(check: checks.Check) -> str:
     first = f": {check.examples[0]}" if check.examples else ""
     return (
         f"{check.name} {checks.number(check.value)}, limit "
-        f"{checks.number(check.limit)}{first}"
+        f"{checks.number(check.limit)} ({check.key}){first}"
     )

@@ -1,8 +1,14 @@
+import importlib.metadata
 import sys
 
 import pytest
 
 from pipeline import code_digest
+
+# Imported by nodes, and whatever their version, the node writes the same: messages
+# that libraries of the digest define, and the check of a configuration that is part of
+# the cache key itself.
+DECIDE_NOTHING = {"google", "pydantic", "tensorflow_metadata"}
 
 
 @pytest.fixture
@@ -60,3 +66,43 @@ def test_training_does_not_depend_on_the_command_line():
 def test_the_probe_that_runs_in_its_own_process_is_part_of_the_digest():
     modules = code_digest._closure("components.serving_validator.executor")
     assert "components.serving_validator.probe" in modules
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        "components.coco_evaluator.executor",
+        "components.coco_example_gen.executor",
+        "components.data_gate.executor",
+        "components.serving_validator.executor",
+        "model.preprocessing",
+        "model.run_fn",
+    ],
+)
+def test_every_library_that_decides_what_a_node_writes_is_part_of_the_digest(node):
+    sources = code_digest._closure(node).values()
+    imported = set().union(
+        *(code_digest._imports(path) for path in sources if path.suffix == ".py")
+    )
+    outer = {name.partition(".")[0] for name in imported}
+    outer -= {*sys.stdlib_module_names, *code_digest.PACKAGES, *DECIDE_NOTHING}
+    assert "tensorflow" in outer
+    distributions = importlib.metadata.packages_distributions()
+    missing = [
+        name
+        for name in outer
+        if not {each.lower().replace("_", "-") for each in distributions[name]}
+        & set(code_digest._LIBRARIES)
+    ]
+    assert missing == []
+
+
+def test_another_version_of_a_library_changes_the_digest(package, monkeypatch):
+    before = digest()
+    version = importlib.metadata.version
+    monkeypatch.setattr(
+        importlib.metadata,
+        "version",
+        lambda name: "9.9" if name == "tensorflow-data-validation" else version(name),
+    )
+    assert digest() != before

@@ -98,6 +98,16 @@ def test_data_that_the_gate_stops_is_exit_code_2_with_the_key_that_allows_it(
     assert code == 0
 
 
+def test_a_warning_names_the_key_that_sets_its_limit(check):
+    key = "data.gate.rare_classes"
+    code, out, _ = check("--set", f"{key}.min_instances=999")
+    (row,) = (line for line in out.splitlines() if line.startswith("rare classes"))
+    assert code == 0
+    assert "warned" in row and key in row
+    _, out, _ = check("--set", f"{key}.limit=99")
+    assert "rare classes" not in out
+
+
 def test_the_report_is_written_as_a_page(check, tmp_path):
     page = tmp_path / "report.html"
     code, out, _ = check("--html", page)

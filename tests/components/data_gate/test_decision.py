@@ -45,7 +45,9 @@ def test_the_table_shows_what_failed_and_what_to_do():
 
 def test_warnings_and_the_summary_are_one_line_each():
     verdict = decision.decide([PASSING, WARNING, FAILING])
-    assert verdict.warnings == ["class_drift 0.250, limit 0.100: the 'dog's"]
+    assert verdict.warnings == [
+        "class_drift 0.250, limit 0.100 (data.gate.class_drift): the 'dog's"
+    ]
     assert verdict.summary == (
         "3 checks; 1 failed: missing_image; 1 warned of: class_drift"
     )
