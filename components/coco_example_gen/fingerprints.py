@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from components.coco_example_gen import layouts, picture_formats
 
 _READ_BYTES = 1 << 20
-# What lies beside images without being one: a new note must not re-ingest.
-_NO_IMAGES = (".json", ".txt", ".md", ".yaml", ".yml", ".csv")
+# What lies beside images, mostly without being one: a new note must not re-ingest.
+_NOTES = (".json", ".txt", ".md", ".yaml", ".yml", ".csv")
 
 
 def of_layouts(data: Sequence[layouts.Layout]) -> str:
@@ -88,14 +88,33 @@ def _image_files(
             found |= {
                 pathlib.Path(parent, name)
                 for name in files
-                if _may_be_image(below / name)
+                if _is_picture_by_name(below / name)
+                or _is_picture_by_content(place / name, root)
             }
     return found
 
 
-def _may_be_image(path: pathlib.Path) -> bool:
-    """Of hidden files, which tools leave and change, only pictures."""
+def _is_picture_by_name(path: pathlib.Path) -> bool:
+    """Of hidden files, which tools leave and change, only those named like pictures."""
     suffix = path.suffix.lower()
     if any(part.startswith(".") for part in path.parts):
         return suffix in picture_formats.SUFFIXES
-    return suffix not in _NO_IMAGES
+    return suffix not in _NOTES
+
+
+def _is_picture_by_content(path: pathlib.Path, root: pathlib.Path) -> bool:
+    """Annotations may name any file, and its content decides what it is.
+
+    Args:
+        path: in a folder below the root, of which both have their links resolved.
+    """
+    try:
+        leaves = path.is_symlink() and not path.resolve().is_relative_to(root)
+        if leaves or not path.is_file():  # opening a pipe would wait for a writer
+            return False
+        with path.open("rb") as file:
+            return picture_formats.begins_like_picture(
+                file.read(picture_formats.HEAD_BYTES)
+            )
+    except OSError:
+        return True  # it may be readable when it is ingested

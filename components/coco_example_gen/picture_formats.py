@@ -16,6 +16,7 @@ SUFFIXES = frozenset(
         *(".tif", ".tiff", ".bmp", ".dib", ".gif", ".ppm", ".pgm", ".jp2"),
     }
 )
+HEAD_BYTES = 16  # what Pillow tells the formats apart by
 # Multi-picture JPEGs of phones hold an ordinary JPEG first.
 STORED_AS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}
 
@@ -26,6 +27,17 @@ _NO_FRAMES = (0xC4, 0xC8, 0xCC)  # other segments in the range of frame markers
 _PNG_HEADER = slice(24, 29)  # bit depth, colour type, two fixed methods, interlace
 _PLAIN_PNG = bytes([8, 2, 0, 0, 0])
 _UNPACKED_BYTES = 1 << 20  # at once
+
+
+def begins_like_picture(head: bytes) -> bool:
+    """Would Pillow try to read a file of one of the formats?
+
+    Args:
+        head: the first `HEAD_BYTES` of the file, or all of it.
+    """
+    Image.init()
+    padded = head.ljust(HEAD_BYTES, b"\0")
+    return any(Image.OPEN[name][1](padded) for name in READ)
 
 
 def plain_format(image: Image.Image, content: bytes) -> str | None:

@@ -1,8 +1,10 @@
+import io
 import os
 
 import pytest
+from PIL import Image
 
-from components.coco_example_gen import fingerprints, layouts
+from components.coco_example_gen import fingerprints, layouts, picture_formats
 
 
 def fingerprint(coco_folder):
@@ -93,6 +95,42 @@ def panoptic(root):
     (root / "panoptic_train.json").write_text("{}")
     (root / "panoptic_train" / "1.png").write_bytes(b"segments")
     return root / "panoptic_train.json", root / "panoptic_train" / "1.png"
+
+
+@pytest.mark.parametrize(
+    "name", ["1.txt", "1.MD", "1.csv", "1.json", "1.yaml", ".1", ".cache/1.txt"]
+)
+def test_a_picture_counts_whatever_its_name(coco_folder, ingest, name):
+    """What ingestion reads by its content, and what it reads anew."""
+    coco_folder.train_and_eval(
+        [coco_folder.entry(1, name)], [coco_folder.annotation(1)]
+    )
+    coco_folder.image(f"train/{name}", format="BMP")
+    before = fingerprint(coco_folder)
+    path = coco_folder.root / "train" / name
+    content, times = path.read_bytes(), path.stat()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 255]))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + 1))
+    assert fingerprint(coco_folder) != before
+    assert len(ingest(coco_folder.root).records("train")) == 1
+
+
+def test_pictures_of_every_format_are_known_by_their_head():
+    for name in picture_formats.READ:
+        head = io.BytesIO()
+        Image.new("RGB", (5, 4)).save(head, format=name)
+        assert picture_formats.begins_like_picture(head.getvalue()[:16]), name
+    for text in (b"", b"a note", b"{}", b"# read me", b"0 0.5 0.5 0.1 0.1\n"):
+        assert not picture_formats.begins_like_picture(text)
+
+
+def test_what_lies_outside_of_the_data_is_not_read(coco_folder, tmp_path):
+    coco_folder.two_splits()
+    before = fingerprint(coco_folder)
+    Image.new("RGB", (5, 4)).save(tmp_path / "outside.png")
+    (coco_folder.root / "train" / "1.txt").symlink_to(tmp_path / "outside.png")
+    os.mkfifo(coco_folder.root / "train" / "2.txt")  # would wait for a writer
+    assert fingerprint(coco_folder) == before
 
 
 @pytest.mark.parametrize("make", [labelme, panoptic])
