@@ -28,3 +28,20 @@ def colour_model():
 def exported(colour_model, tmp_path_factory):
     """Folder of an exported colour model. Copy it before changing anything."""
     return colour_model.save(tmp_path_factory.mktemp("exported") / "1")
+
+
+@pytest.fixture(scope="module")
+def object_store(tmp_path_factory):
+    """Google Cloud Storage on loopback, for processes that get its environment."""
+    import fake_gcs
+
+    with fake_gcs.serving(tmp_path_factory.mktemp("object_store")) as store:
+        yield store
+
+
+@pytest.fixture
+def gcs(object_store, monkeypatch):
+    """Google Cloud Storage on loopback, for this process too."""
+    for name, value in object_store.environment().items():
+        monkeypatch.setenv(name, value)
+    return object_store

@@ -1,0 +1,43 @@
+"""Google Cloud Storage on loopback, for programs that name `gs://bucket/object`.
+
+TensorFlow's file system for gs:// knows one address: https://www.googleapis.com. Its
+HTTP library, like that of google-cloud-storage, honours a proxy and a file of trusted
+certificates from the environment. So the store is a proxy that answers for Google's
+hosts, with a certificate of its own authority. Whatever else it is asked for it refuses
+and remembers: a test sees that nothing wanted the network.
+
+    with fake_gcs.serving(folder) as store:
+        subprocess.run(command, env={**os.environ, **store.environment()})
+        assert store.names("gs://bucket/") == ["gs://bucket/a"]
+        assert store.refused() == []
+
+A test's own process may be a client too, with these variables set before TensorFlow's
+first gs://. The store has a process of its own for that: parts of TensorFlow wait for
+an answer while they hold Python's lock.
+"""
+
+import contextlib
+import multiprocessing
+import pathlib
+from multiprocessing import managers
+
+import gcs_server
+
+
+class _Process(managers.BaseManager):
+    pass
+
+
+_Process.register("Store", gcs_server.Store)
+
+
+@contextlib.contextmanager
+def serving(folder: pathlib.Path, buckets: tuple[str, ...] = ("bucket",)):
+    """A `gcs_server.Store` that answers until the block ends.
+
+    Args:
+        folder: empty; for the certificate and the credentials that clients read.
+        buckets: names of its buckets, empty at first.
+    """
+    with _Process(ctx=multiprocessing.get_context("spawn")) as process:
+        yield process.Store(folder, buckets)
