@@ -72,6 +72,11 @@ class Store:
         """Takes the first `keep` bytes of the next upload's content, then fails."""
         self._add(_Fault(1, 503, "PUT", keep))
 
+    def recover(self) -> None:
+        """Ends all faults that were asked for."""
+        with self._lock:
+            self._faults = []
+
     def answer(self, request: gcs_api.Request) -> gcs_api.Response:
         """Answers a request, or fails as was asked for."""
         with self._lock:
