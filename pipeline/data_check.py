@@ -15,6 +15,7 @@ from components.coco_example_gen import (
     ingestion,
     layouts,
     problems,
+    report_page,
 )
 from components.data_gate import checks, decision, gate, sources
 from pipeline import (
@@ -41,33 +42,36 @@ class Findings:
     Attributes:
         counts: problems by kind, of those that were found.
         examples: the first problems of each kind, as `problems.json` has them.
+        page: the report as a web page.
         summary: content of `summary.json`; None when ingestion stopped.
         verdict: the gate's; None when ingestion stopped.
         stopped: why ingestion stopped; empty when it did not.
-        page: the report as a web page, if there is one.
     """
 
     counts: Mapping[str, int]
     examples: Mapping[str, Sequence[Mapping]]
+    page: pathlib.Path
     summary: Mapping | None = None
     verdict: decision.Verdict | None = None
     stopped: str = ""
-    page: pathlib.Path | None = None
 
     @property
     def passed(self) -> bool:
         """Would a run get past the gate?"""
         return self.verdict is not None and self.verdict.passed
 
-    def raise_if_stopped(self) -> None:
+    def raise_if_stopped(self, advice: str) -> None:
         """Ends the command as a run on this data would end.
+
+        Args:
+            advice: added to what stopped ingestion; where to read more of it.
 
         Raises:
             CocoFormatError: ingestion stopped.
             DataGateError: the gate would stop a run.
         """
         if self.verdict is None:
-            raise errors.CocoFormatError(self.stopped)
+            raise errors.CocoFormatError(f"{self.stopped}\n{advice}")
         if not self.verdict.passed:
             raise errors.DataGateError(decision.explain(self.verdict))
 
@@ -142,6 +146,7 @@ def check(
     """
     data = layouts.detect_all(roots, settings.data.layout)
     reported = folder / "report"
+    page = reported / report_page.PAGE_FILE
     record_folders = {name: str(folder / name) for name in annotations.SPLITS}
     try:
         summary = ingestion.ingest(
@@ -153,12 +158,9 @@ def check(
             ingestion_processes.run,
         )
     except errors.CocoFormatError as error:
-        return Findings(*_recorded(reported), stopped=str(error))
+        return Findings(*_recorded(reported), page, stopped=str(error))
     verdict = _judge(reported, record_folders, settings)
-    page = reported / "report.html"
-    return Findings(
-        *_recorded(reported), summary, verdict, page=page if page.exists() else None
-    )
+    return Findings(*_recorded(reported), page, summary, verdict)
 
 
 def _judge(

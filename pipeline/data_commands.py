@@ -1,9 +1,11 @@
 """What each `m2f data` command does, once its arguments are parsed."""
 
+import contextlib
 import json
 import pathlib
+import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pipeline import config, config_file, console, errors, output_folder
 
@@ -34,12 +36,15 @@ def check(
             terminal.out(json.dumps(findings.to_json(), indent=1), highlight=False)
         else:
             terminal.print(findings)
-        if html is not None and findings.page is not None:
+        if html is not None:
             _copy(findings.page, html)
         if html is not None and not as_json:
-            written = html if findings.page else "not written: ingestion stopped"
-            terminal.print(f"page: {written}", soft_wrap=True, markup=False)
-    findings.raise_if_stopped()
+            terminal.print(f"page: {html}", soft_wrap=True, markup=False)
+    findings.raise_if_stopped(
+        "--html FILE writes the report as a page."
+        if html is None
+        else f"The report is {html}."
+    )
     return 0
 
 
@@ -84,7 +89,10 @@ def convert(
         from pipeline import data_convert
 
         write = {"tfrecord": data_convert.to_tfrecord, "coco": data_convert.to_coco}
-        with output_folder.written(out, force) as folder:
+        with (
+            output_folder.written(out, force) as folder,
+            _report_kept(folder / data_convert.REPORT_FOLDER, out),
+        ):
             summary = write[to](data, settings, folder)
         for split, counts in summary["splits"].items():
             terminal.print(
@@ -97,6 +105,35 @@ def convert(
             markup=False,
         )
     return 0
+
+
+@contextlib.contextmanager
+def _report_kept(report: pathlib.Path, out: pathlib.Path) -> Iterator[None]:
+    """Puts the report beside `out` when the block ends because of the data.
+
+    Args:
+        report: is not there any more after the block.
+    """
+    from components.coco_example_gen import ingestion, report_page
+    from components.coco_example_gen import report as report_files
+
+    beside = out.absolute().with_name(f"{out.absolute().name}.report")
+    files = (
+        ingestion.PROBLEM_LINES_FILE,
+        report_files.PROBLEMS_FILE,
+        report_page.PAGE_FILE,
+    )
+    output_folder.discard(beside, files)  # of a conversion that stopped earlier
+    try:
+        yield
+    except errors.CocoFormatError as error:
+        if not report.is_dir() or beside.exists():
+            raise
+        with output_folder.written(beside, force=False) as folder:
+            for name in files:
+                shutil.copyfile(report / name, folder / name)
+        page = beside / report_page.PAGE_FILE
+        raise errors.CocoFormatError(f"{error}\nThe report is {page}.") from None
 
 
 def _copy(page: pathlib.Path, target: pathlib.Path) -> None:

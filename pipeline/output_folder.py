@@ -4,7 +4,7 @@ import contextlib
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pipeline import errors
 
@@ -46,6 +46,12 @@ def require_free(
         raise errors.UserError(
             f"--out {out}: exists. Name another, or replace it with --force."
         )
+
+
+def discard(out: pathlib.Path, files: Iterable[str]) -> None:
+    """Removes an earlier output that holds some of these files and nothing else."""
+    if (out / _MARK).is_file() and {p.name for p in out.iterdir()} <= {_MARK, *files}:
+        shutil.rmtree(out)
 
 
 @contextlib.contextmanager

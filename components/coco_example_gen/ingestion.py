@@ -14,7 +14,7 @@ from components.coco_example_gen import (
     report_page,
     shards,
 )
-from pipeline import data_config, progress
+from pipeline import data_config, errors, progress
 
 RunShards = Callable[[list[plans.Shard]], None]
 PROBLEM_LINES_FILE = "problems.jsonl"
@@ -28,16 +28,13 @@ def ingest(
     report_folder: str,
     run_shards: RunShards,
 ) -> dict[str, object]:
-    """Writes the records of a dataset and the report of what was wrong with it.
-
-    The records appear when all of them are written, and `summary.json` is the last
-    file of the report: what an interrupted call leaves has none.
+    """Writes the records of a dataset; `summary.json` of the report is its last file.
 
     Args:
         data: the layout of each root.
         work_folder: for plans and results; every worker can reach it, and it is of
             the same file system as the records.
-        record_folders: where the records of each split go.
+        record_folders: where the records of each split go, when all are written.
         run_shards: calls `shards.write_records` once for each shard, anywhere.
 
     Returns:
@@ -45,13 +42,20 @@ def ingest(
 
     Raises:
         CocoFormatError: the data cannot be used, or `on_problem` says to stop. The
-            report then holds every problem found so far, but no summary.
+            report then says why, and has no `summary.json`.
     """
     _clear(record_folders, report_folder)
+    results: dict[str, shards.Result] = {}
     with recorded(f"{report_folder}/{PROBLEM_LINES_FILE}", settings) as log:
-        work = store(data, settings, work_folder, record_folders, run_shards, log)
-        results = shards.read_results(work, log)
-        summary = report.conclude(data, results, log)
+        try:
+            work = store(data, settings, work_folder, record_folders, run_shards, log)
+            results = shards.read_results(work, log)
+            summary = report.conclude(data, results, log)
+        except errors.CocoFormatError as error:
+            known = report.describe(data, results, log)
+            report_page.write_stopped(report_folder, known, log, str(error))
+            report.write_problems(report_folder, log)
+            raise
     shards.publish(work)
     report_page.write(report_folder, summary, log, record_folders)
     report.write(report_folder, summary, log)
@@ -120,9 +124,9 @@ def recorded(
 def _clear(record_folders: Mapping[str, str], report_folder: str) -> None:
     """Takes away what an earlier call left, its mark of completion first."""
     tf.io.gfile.makedirs(report_folder)
-    summary = f"{report_folder}/{report.SUMMARY_FILE}"
-    if tf.io.gfile.exists(summary):
-        tf.io.gfile.remove(summary)
+    for name in (report.SUMMARY_FILE, report.PROBLEMS_FILE, report_page.PAGE_FILE):
+        if tf.io.gfile.exists(f"{report_folder}/{name}"):
+            tf.io.gfile.remove(f"{report_folder}/{name}")
     for folder in record_folders.values():
         tf.io.gfile.makedirs(folder)
         for name in tf.io.gfile.listdir(folder):  # a pattern would match brackets

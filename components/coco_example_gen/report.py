@@ -29,6 +29,22 @@ def conclude(
     log.raise_errors()
     _require_something(data, results, log)
     _compare_splits(data, results, log)
+    return describe(data, results, log)
+
+
+def describe(
+    data: Sequence[layouts.Layout],
+    results: dict[str, shards.Result],
+    log: problems.ProblemLog,
+) -> dict[str, object]:
+    """Sums up what is known, which is little when ingestion stopped early.
+
+    Args:
+        results: by split; of none when no image was read.
+
+    Returns:
+        As `conclude` does.
+    """
     counts = {
         kind: {"severity": severity, "count": log.counts.get(kind, 0)}
         for kind, severity in problems.SEVERITIES.items()
@@ -48,6 +64,15 @@ def conclude(
 
 def write(folder: str, summary: dict[str, object], log: problems.ProblemLog) -> None:
     """Writes `problems.json`, and last of all `summary.json`: all is complete."""
+    write_problems(folder, log)
+    plans.write_text(
+        f"{folder}/{SUMMARY_FILE}",
+        json.dumps(summary, indent=1, ensure_ascii=False),
+    )
+
+
+def write_problems(folder: str, log: problems.ProblemLog) -> None:
+    """Writes `problems.json`: exact counts, and the first examples of each kind."""
     rows = [problem.to_row() for problem in sorted(log.examples, key=_order)]
     plans.write_text(
         f"{folder}/{PROBLEMS_FILE}",
@@ -56,10 +81,6 @@ def write(folder: str, summary: dict[str, object], log: problems.ProblemLog) -> 
             indent=1,
             ensure_ascii=False,
         ),
-    )
-    plans.write_text(
-        f"{folder}/{SUMMARY_FILE}",
-        json.dumps(summary, indent=1, ensure_ascii=False),
     )
 
 

@@ -1,5 +1,6 @@
 """Writes `report.html`: what was ingested, what was wrong with it, and how it looks.
 
+When ingestion stopped, the page says why, and has no pictures: nothing is stored.
 The page is one file of bounded size, whatever the size of the data: it holds so many
 pictures, so many rows and the beginning of long texts.
 """
@@ -25,6 +26,7 @@ _MOST_PROBLEM_PICTURES = 24
 _PICTURES_PER_KIND = 3
 _PICTURES_PER_CLASS = 3
 _MOST_PICTURE_BYTES = 3_200_000  # of JPEG, a third more as text
+_MOST_REASON_LINES = 25
 # Counted, but no fault that a picture would show.
 _NOT_SHOWN = ("image_without_objects", "image_reencoded")
 _Examples = Mapping[tuple[str, int], tf.train.Example]
@@ -59,12 +61,32 @@ def write(
         )
         painter = _Painter(_colours(summary))
         content |= {
+            "stopped": [],
             "problem_pictures": list(_problem_pictures(concerned, examples, painter)),
             "gallery": list(_gallery(gallery, examples, painter)),
             "gallery_hidden": len(_class_rows(summary)) - len(gallery),
         }
-        page = html_page.render("components.coco_example_gen", PAGE_FILE, content)
-        plans.write_text(f"{report_folder}/{PAGE_FILE}", page)
+        _render(report_folder, content)
+
+
+def write_stopped(
+    report_folder: str, summary: Mapping, log: problems.ProblemLog, reason: str
+) -> None:
+    """Writes the page of an ingestion that stopped.
+
+    Args:
+        summary: content that `summary.json` would have, as far as it is known.
+        reason: the message that ended it.
+    """
+    lines = [report_tables.short(line) for line in reason.splitlines()]
+    content = {"stopped": lines[:_MOST_REASON_LINES]}
+    content |= {"problem_pictures": [], "gallery": [], "gallery_hidden": 0}
+    _render(report_folder, report_tables.tables(summary, log) | content)
+
+
+def _render(report_folder: str, content: Mapping[str, object]) -> None:
+    page = html_page.render("components.coco_example_gen", PAGE_FILE, content)
+    plans.write_text(f"{report_folder}/{PAGE_FILE}", page)
 
 
 class _Painter:

@@ -19,7 +19,8 @@ def tables(summary: Mapping, log: problems.ProblemLog) -> dict[str, object]:
     """Everything but the pictures.
 
     Args:
-        summary: content of `summary.json`.
+        summary: content of `summary.json`; without a split when ingestion stopped
+            before an image was read.
     """
     splits = summary["splits"]
     classes = _classes(splits)
@@ -36,7 +37,7 @@ def tables(summary: Mapping, log: problems.ProblemLog) -> dict[str, object]:
             for source in summary["sources"]
         ],
         "problems": _problems(log),
-        "histograms": _histograms(splits),
+        "histograms": _histograms(splits) if splits else [],
         "classes": classes[:_MOST_CLASSES],
         "class_scales": [
             max((each["instances"][position] for each in classes), default=0)
@@ -64,12 +65,8 @@ def _facts(
 ) -> list[tuple[str, int]]:
     images = [(f"{name} images", split["images"]) for name, split in splits.items()]
     instances = sum(split["objects"] for split in splits.values())
-    return [
-        *images,
-        ("instances", instances),
-        ("classes", len(classes)),
-        ("problems", sum(log.counts.values())),
-    ]
+    counted = [("instances", instances), ("classes", len(classes))] if splits else []
+    return [*images, *counted, ("problems", sum(log.counts.values()))]
 
 
 def _counts(splits: Mapping[str, Mapping]) -> list[tuple[str, list[int]]]:

@@ -129,7 +129,7 @@ def _ingest(
     except errors.UserError as error:
         _check_refusal(str(error), out)
         return "refused", str(error)
-    _check_report(out / "report")
+    _check_report(out / "report", ["summary.json", "problems.json"])
     for split, folder in records.items():
         _check_records(sorted(pathlib.Path(folder).glob("*.gz")), summary, split)
     return "ingested", json.dumps(summary["splits"]["train"]["images"])
@@ -140,12 +140,14 @@ def _check_refusal(message: str, out: pathlib.Path) -> None:
         raise Violation(f"is no sentence: {message[:500]!r}")
     if (out / "report/summary.json").exists() or list(out.glob("*/data_tfrecord*")):
         raise Violation(f"left what looks complete after: {message}")
+    if (out / "report").exists():  # the layout was found
+        _check_report(out / "report", ["problems.json"])
 
 
-def _check_report(folder: pathlib.Path) -> None:
+def _check_report(folder: pathlib.Path, names: list[str]) -> None:
     for line in (folder / "problems.jsonl").read_text().splitlines():
         json.loads(line)
-    for name in ("summary.json", "problems.json"):
+    for name in names:
         json.loads((folder / name).read_text())
     page = (folder / "report.html").read_text()
     if "<script>alert" in page:

@@ -78,9 +78,13 @@ def test_data_that_stops_ingestion_is_exit_code_2_with_the_problems_found(data, 
     assert code == 2
     assert err.startswith("error: the annotations have 2 faults")
     assert "size_mismatch" in out and "area_recomputed" in out
-    code, out, _ = check("--json", "--html", data / "page.html")
+    assert err.endswith("--html FILE writes the report as a page.\n")
+    page = data.parent / "page.html"
+    code, out, err = check("--json", "--html", page)
     found = json.loads(out)
-    assert code == 2 and not (data / "page.html").exists()
+    assert code == 2 and err.endswith(f"The report is {page}.\n")
+    assert "Ingestion stopped" in page.read_text()
+    assert "size_mismatch" in page.read_text() and "2 faults" in page.read_text()
     assert not found["passed"] and "2 faults" in found["stopped"]
     assert found["problems"]["size_mismatch"]["count"] == 2
 

@@ -152,9 +152,32 @@ def test_an_interrupted_conversion_leaves_nothing(data, tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["coco"]
 
 
-def test_data_that_cannot_be_used_is_exit_code_2_and_leaves_nothing(data, tmp_path):
+def test_data_that_cannot_be_used_is_exit_code_2_and_leaves_the_report(data, tmp_path):
+    good = (data / "annotations" / "instances_train.json").read_bytes()
     edit(data, lambda content: content["images"][0].update(width=7))
     done = m2f("data", "convert", data, "--out", tmp_path / "out")
     assert done.exit_code == 2
     assert done.stderr.startswith("error: ") and "7 x" in done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["coco"]
+    report = tmp_path / "out.report"
+    assert done.stderr.endswith(f"\nThe report is {report / 'report.html'}.\n")
+    assert "size_mismatch" in (report / "report.html").read_text()
+    listed = json.loads((report / "problems.json").read_text())
+    assert listed["counts"]["size_mismatch"] == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["coco", "out.report"]
+    (data / "annotations" / "instances_train.json").write_bytes(good)
+    assert m2f("data", "convert", data, "--out", tmp_path / "out").exit_code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["coco", "out"]
+
+
+def test_what_is_not_ours_is_not_replaced_by_a_report(data, tmp_path):
+    (tmp_path / "out.report").mkdir()
+    (tmp_path / "out.report" / "report.html").write_text("mine")
+    edit(data, lambda content: content["images"][0].update(width=7))
+    done = m2f("data", "convert", data, "--out", tmp_path / "out")
+    assert done.exit_code == 2 and "The report" not in done.stderr
+    assert (tmp_path / "out.report" / "report.html").read_text() == "mine"
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    done = m2f("data", "convert", empty, "--out", tmp_path / "other")
+    assert done.exit_code == 2 and "no annotations found" in done.stderr
+    assert not (tmp_path / "other.report").exists()

@@ -74,3 +74,16 @@ def test_the_data_is_never_written_into_nor_replaced(tmp_path, out):
 def test_a_missing_parent_is_named(tmp_path):
     with pytest.raises(errors.UserError, match="no folder .*missing"):
         output_folder.require_free(tmp_path / "missing" / "out", [], False)
+
+
+def test_only_an_output_of_known_files_is_discarded(tmp_path):
+    out = tmp_path / "out"
+    write(out, "old")
+    output_folder.discard(out, ["b.txt"])
+    assert names(out) == [".written_by_m2f", "a.txt"]
+    output_folder.discard(out, ["a.txt", "b.txt"])
+    assert not out.exists()
+    out.mkdir()
+    (out / "a.txt").write_text("not ours")
+    output_folder.discard(out, ["a.txt"])
+    assert names(out) == ["a.txt"]

@@ -3,6 +3,8 @@
 import browser
 import pytest
 
+from pipeline import errors
+
 BAD_NAME = "<script>alerted = true; alert(1)</script>"
 BAD_FILE = "a\"b'c<img src=x onerror=alert(1)>&amp;.png"
 LONG_NAME = "averylongclassnamewithoutanyspace" * 6
@@ -47,6 +49,22 @@ def test_every_picture_is_shown_and_a_phone_needs_no_scrolling_sideways(page, tm
     assert seen.scroll_width <= browser.WIDTH
     assert seen.sideways == []
     assert seen.background == "rgb(246, 247, 249)"  # the style sheet is in force
+
+
+def test_the_page_of_a_stop_is_as_safe_and_as_narrow(coco_folder, ingest, tmp_path):
+    files = {1: BAD_FILE, 3: f"{LONG_NAME}.png"}
+    for name in files.values():
+        coco_folder.image(f"train/{name}")
+    images = [coco_folder.entry(key, name, 17) for key, name in files.items()]
+    coco_folder.train_and_eval(images, [coco_folder.annotation(1)])
+    with pytest.raises(errors.CocoFormatError):
+        ingest(coco_folder.root)
+    page = (tmp_path / "run0" / "report" / "report.html").read_text()
+    seen = browser.look(page, tmp_path / "browser")
+    assert (seen.console, seen.requests, seen.alerted) == ([], [], False)
+    assert f"{BAD_FILE}, image 1: the annotations say 12 x 17 px" in seen.text
+    assert "Ingestion stopped" in seen.text and LONG_NAME in seen.text
+    assert (seen.scroll_width, seen.sideways) == (browser.WIDTH, [])
 
 
 def test_the_browser_would_notice(tmp_path):
