@@ -19,7 +19,7 @@ DataArgument = Annotated[
     typer.Argument(
         metavar="DIR...",
         help="Folders with annotations and images; of several, classes of the same "
-        "name are one.",
+        "name are one. Each may hold {SPAN}: the latest is taken.",
     ),
 ]
 ConfigOption = Annotated[

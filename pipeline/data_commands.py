@@ -7,7 +7,16 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 
-from pipeline import config, config_file, console, errors, output_folder
+import rich.console
+
+from pipeline import (
+    config,
+    config_file,
+    console,
+    errors,
+    output_folder,
+    progress,
+)
 
 
 def check(
@@ -30,11 +39,14 @@ def check(
 
         if not terminal.is_terminal:  # a file or a pipe has no edge to wrap at
             terminal.width = 1000
-        findings = data_check.check(data, settings, pathlib.Path(name))
+        folders = _latest(data)
+        findings = data_check.check(folders, settings, pathlib.Path(name))
         if as_json:
             # In ASCII: names of files need not be of characters.
-            terminal.out(json.dumps(findings.to_json(), indent=1), highlight=False)
+            found = {"data": [str(each) for each in folders], **findings.to_json()}
+            terminal.out(json.dumps(found, indent=1), highlight=False)
         else:
+            _tell_latest(folders, data, terminal)
             terminal.print(findings)
         if html is not None:
             _copy(findings.page, html)
@@ -59,13 +71,15 @@ def preview(
 ) -> int:
     """Draws training images."""
     settings = _load(source, overrides)
-    output_folder.require_free(out, data, force)
     with console.foreground() as terminal:
+        folders = _latest(data)
+        output_folder.require_free(out, folders, force)
         from pipeline import data_preview
 
         seed = settings.train.seed if seed is None else seed
         with output_folder.written(out, force) as folder:
-            number = data_preview.write(data, settings, folder, count, seed)
+            number = data_preview.write(folders, settings, folder, count, seed)
+        _tell_latest(folders, data, terminal)
         terminal.print(
             f"pictures  {number} in {out}\npage      {out / data_preview.PAGE_FILE}",
             soft_wrap=True,
@@ -84,8 +98,9 @@ def convert(
 ) -> int:
     """Writes a dataset in another form."""
     settings = _load(source, overrides)
-    output_folder.require_free(out, data, force)
     with console.foreground() as terminal:
+        folders = _latest(data)
+        output_folder.require_free(out, folders, force)
         from pipeline import data_convert
 
         write = {"tfrecord": data_convert.to_tfrecord, "coco": data_convert.to_coco}
@@ -93,7 +108,8 @@ def convert(
             output_folder.written(out, force) as folder,
             _report_kept(folder / data_convert.REPORT_FOLDER, out),
         ):
-            summary = write[to](data, settings, folder)
+            summary = write[to](folders, settings, folder)
+        _tell_latest(folders, data, terminal)
         for split, counts in summary["splits"].items():
             terminal.print(
                 f"{split:<9} {counts['images']} images, {counts['objects']} objects"
@@ -105,6 +121,26 @@ def convert(
             markup=False,
         )
     return 0
+
+
+def _latest(data: Sequence[pathlib.Path]) -> list[pathlib.Path]:
+    """The folders, `{SPAN}` looked up as a run does."""
+    if not any("{" in str(each) for each in data):
+        return list(data)
+    with progress.track("Looking for the latest span"):
+        from components.coco_example_gen import driver  # TFX, whose rule it is
+
+        return driver.latest_roots([str(e.expanduser().absolute()) for e in data])
+
+
+def _tell_latest(
+    folders: Sequence[pathlib.Path],
+    data: Sequence[pathlib.Path],
+    terminal: rich.console.Console,
+) -> None:
+    for folder, given in zip(folders, data, strict=True):
+        if "{" in str(given):
+            terminal.print(f"data      {folder}", soft_wrap=True, markup=False)
 
 
 @contextlib.contextmanager

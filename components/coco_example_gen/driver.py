@@ -134,6 +134,22 @@ def input_of(roots: Sequence[str]) -> tuple[str, list[example_gen_pb2.Input.Spli
     return shared, splits
 
 
+def latest_roots(roots: Sequence[str]) -> list[pathlib.Path]:
+    """The folders that a run would read, `{SPAN}` and `{VERSION}` resolved.
+
+    Raises:
+        CocoFormatError: no folder fits the placeholders.
+        ConfigError: as in `input_of`.
+    """
+    base, splits = input_of(roots)
+    processor = CocoInputProcessor(base, splits, None, layout="auto")
+    found = processor.resolve_span_and_version()
+    return [
+        dataset_root(base, processor.get_pattern_for_span_version(s.pattern, *found))
+        for s in splits
+    ]
+
+
 def dataset_roots(
     input_base: str, splits: Iterable[example_gen_pb2.Input.Split]
 ) -> list[pathlib.Path]:
