@@ -15,7 +15,10 @@ _START, _END, _SCAN = b"\xff\xd8", 0xD9, 0xDA
 _FRAMES = (0xC0, 0xC1)  # Huffman-coded and sequential: one scan holds every pixel
 _TABLES = (0xC4, 0xDB, 0xDD, 0xEE)  # Huffman, quantization, restarts, Adobe's colours
 _SKIPPED = (*range(0xE0, 0xF0), 0xFE)  # of applications; comments
-_SAYS_MORE = (b"Exif", b"MPF")  # the picture may be turned, or one of several
+_SEVERAL = b"MPF\0"  # begins the part that says where further pictures are
+_EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/"
+_TURN = b"Orientation"
+_ORIENTATION, _UPRIGHT = 0x0112, 1
 _RGB = 3
 # Inside the code of the pixels 0xff stands before a zero or a restart's number.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -67,10 +70,22 @@ def _header(content: bytes) -> tuple[list[bytes], bytes, int] | None:
             return [*tables, segment], frame, end
         elif marker in _TABLES:
             tables.append(segment)
-        elif marker not in _SKIPPED or segment[4:].startswith(_SAYS_MORE):
+        elif marker not in _SKIPPED or _says_more(segment[4:]):
             return None
         at = end
     return None
+
+
+def _says_more(told: bytes) -> bool:
+    """Is the picture turned, or one of several?"""
+    if told.startswith(_EXIF):
+        try:
+            exif = Image.Exif()
+            exif.load(told)
+            return exif.get(_ORIENTATION, _UPRIGHT) != _UPRIGHT
+        except Exception:  # a broken part makes Pillow raise nearly anything
+            return True
+    return told.startswith(_SEVERAL) or (told.startswith(_XMP) and _TURN in told)
 
 
 def _is_plain_frame(segment: bytes) -> bool:

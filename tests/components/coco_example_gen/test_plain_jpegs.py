@@ -19,6 +19,14 @@ def picture(seed=0, mode="RGB"):
     return Image.fromarray(np.asarray(large) // 2 + noise).convert(mode)
 
 
+def exif(orientation=None):
+    found = Image.Exif()
+    found[0x010F] = "a camera"
+    if orientation is not None:
+        found[0x0112] = orientation
+    return found
+
+
 def jpeg(mode="RGB", **options):
     file = io.BytesIO()
     picture(mode=mode).save(file, "JPEG", **options)
@@ -35,6 +43,9 @@ PLAIN = {
     "colour profile": {"icc_profile": bytes(range(256)) * 300},
     "comment": {"comment": b"\xff\xd9\xff\xda of a camera"},
     "true colours": {"keep_rgb": True},
+    "by a camera": {"exif": exif()},
+    "upright": {"exif": exif(1)},
+    "edited": {"xmp": b"<x:xmpmeta/>"},
 }
 
 
@@ -47,17 +58,14 @@ def test_bytes_after_the_end_do_not_matter():
     assert plain_jpegs.size(jpeg() + b"\0" * 50) == (HEIGHT, WIDTH)
 
 
-def turned():
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    return exif
-
-
 OTHERS = {
     "gray": jpeg("L"),
     "CMYK": jpeg("CMYK"),
     "progressive": jpeg(progressive=True),
-    "turned": jpeg(exif=turned()),
+    "turned": jpeg(exif=exif(6)),
+    "upside down": jpeg(exif=exif(3)),
+    "turned by an editor": jpeg(xmp=b'<x tiff:Orientation="6"/>'),
+    "broken EXIF": jpeg(exif=b"Exif\0\0rubbish"),
     "no JPEG": b"\x89PNG\r\n\x1a\n" + bytes(100),
     "empty": b"",
     "its start alone": b"\xff\xd8",
