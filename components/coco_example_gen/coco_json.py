@@ -140,20 +140,11 @@ def decode(
             if not count:
                 raise
             found, odd_place = _decode(content, wanted)
-    except (msgspec.ValidationError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise errors.CocoFormatError(
-            json_faults.not_coco(path, content, wanted, error)
+            json_faults.explain(path, content, wanted, error)
         ) from None
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise errors.CocoFormatError(
-            json_faults.not_json(path, content, error)
-        ) from None
-    if odd_place is not None:
-        message = f"holds numbers in another form, first at {odd_place}"
-        log.add(problems.Problem("number_form", file, message, "read as numbers"))
-    if count:
-        message = f"holds NaN or an infinity {count} times, which JSON does not have"
-        log.add(problems.Problem("not_a_number", file, message, "read as missing"))
+    _note_odd_forms(file, odd_place, count, log)
     return found
 
 
@@ -187,6 +178,17 @@ def _decode(content: bytes, wanted: type[Table]) -> tuple[Table, str | None]:
     except msgspec.ValidationError as error:
         found = msgspec.json.decode(content, type=wanted, strict=False)
         return found, json_faults.place(error)
+
+
+def _note_odd_forms(
+    file: str, odd_place: str | None, count: int, log: problems.ProblemLog
+) -> None:
+    if odd_place is not None:
+        message = f"holds numbers in another form, first at {odd_place}"
+        log.add(problems.Problem("number_form", file, message, "read as numbers"))
+    if count:
+        message = f"holds NaN or an infinity {count} times, which JSON does not have"
+        log.add(problems.Problem("not_a_number", file, message, "read as missing"))
 
 
 def _without_not_a_numbers(content: bytes) -> tuple[int, bytes]:

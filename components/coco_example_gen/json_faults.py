@@ -21,7 +21,24 @@ def place(error: Exception) -> str:
     return path.rstrip("`").removeprefix(".")
 
 
-def not_json(path: pathlib.Path, content: bytes, error: Exception) -> str:
+def explain(
+    path: pathlib.Path,
+    content: bytes,
+    wanted: type[msgspec.Struct],
+    error: Exception,
+) -> str:
+    """The message for a file that is not JSON, or JSON of another structure.
+
+    Args:
+        wanted: a struct whose fields are lists of structs.
+        error: what decoding raised.
+    """
+    if isinstance(error, msgspec.ValidationError | UnicodeDecodeError):
+        return _not_coco(path, content, wanted, error)
+    return _not_json(path, content, error)
+
+
+def _not_json(path: pathlib.Path, content: bytes, error: Exception) -> str:
     """The message for a file that does not parse, with line and column."""
     if isinstance(error, RecursionError):
         return (
@@ -38,22 +55,15 @@ def not_json(path: pathlib.Path, content: bytes, error: Exception) -> str:
     return f"{path}: not JSON: {reason.strip()}. Export the annotations anew."
 
 
-def not_coco(
-    path: pathlib.Path,
-    content: bytes,
-    wanted: type[msgspec.Struct],
-    error: Exception,
+def _not_coco(
+    path: pathlib.Path, content: bytes, wanted: type[msgspec.Struct], error: Exception
 ) -> str:
-    """The message for JSON of another structure: every place that is wrong.
-
-    Args:
-        wanted: a struct whose fields are lists of structs.
-    """
+    """The message for JSON of another structure: every place that is wrong."""
     try:
         tables = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
     except (RecursionError, *_REFUSED) as fault:
         if not isinstance(fault, msgspec.ValidationError):
-            return not_json(path, content, fault)  # it ends or nests behind `error`
+            return _not_json(path, content, fault)  # it ends or nests behind `error`
         kind = _KINDS.get(content.lstrip()[:1], "a number or a word")
         return (
             f"{path}: not COCO: holds {kind}, wanted an object with images, "
