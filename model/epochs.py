@@ -1,6 +1,6 @@
 """Stored examples, epoch after epoch, in an order that follows from the seed alone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -52,15 +52,9 @@ def read(
         blocks = records.batch(settings.shuffle_images).enumerate()
         return blocks.map(shuffle_block).prefetch(1).unbatch()
 
-    if factors is None:
-        stored = _read_once(list(files), lookup, settings)
-        # Counting takes a pass over the files: only a resumed run needs all of it.
-        count = _count(stored if first_image else stored.take(1))
-        first_epoch, passed = divmod(first_image, count)
-    else:
-        first_epoch, passed = _find_place(
-            first_image, lambda epoch: factors.copies_in_epoch(seed, epoch)
-        )
+    first_epoch, passed = _find_place(
+        files, lookup, settings, factors, seed, first_image
+    )
     epochs = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max)
     return epochs.flat_map(epoch_records).skip(passed)
 
@@ -152,11 +146,20 @@ def _parse_labels(record: tf.Tensor) -> dict[str, tf.Tensor]:
 
 
 def _find_place(
-    first_image: int, images_in_epoch: Callable[[int], int]
+    files: Sequence[str],
+    lookup: tf.lookup.StaticHashTable,
+    settings: config.TrainConfig,
+    factors: repeat_factors.RepeatFactors | None,
+    seed: int,
+    first_image: int,
 ) -> tuple[int, int]:
     """The epoch of an image, and how many images of that epoch come before it."""
+    if factors is None:
+        stored = _read_once(list(files), lookup, settings)
+        # Counting takes a pass over the files: only a resumed run needs all of it.
+        return divmod(first_image, _count(stored if first_image else stored.take(1)))
     epoch = 0
-    while first_image >= (count := images_in_epoch(epoch)):
+    while first_image >= (count := factors.copies_in_epoch(seed, epoch)):
         first_image -= count
         epoch += 1
     return epoch, first_image

@@ -77,9 +77,24 @@ def write(
             f"{', '.join(map(str, roots))}: no training image can be shown. "
             "`m2f data check` says why."
         )
-    feeding = _Feeding(records, settings.train)
-    ids = [each.category_id for each in feeding.classes]
-    colours = drawing.class_colours(ids)
+    shown = _draw_all(records, settings.train, folder, count, seed)
+    augment = settings.train.augment
+    content = {"pictures": shown, "seed": seed, "augment": augment.model_dump()}
+    page = html_page.render("pipeline", _TEMPLATE, content)
+    (folder / PAGE_FILE).write_text(page, encoding="utf-8")
+    return count
+
+
+def _draw_all(
+    records: Sequence[bytes],
+    settings: config.TrainConfig,
+    folder: pathlib.Path,
+    count: int,
+    seed: int,
+) -> list[dict[str, object]]:
+    """Writes the pictures; returns what the page needs of each."""
+    feeding = _Feeding(records, settings)
+    colours = drawing.class_colours([each.category_id for each in feeding.classes])
     shown = []
     with progress.track("Drawing", count) as bar:
         for number in range(count):
@@ -91,11 +106,7 @@ def write(
             shown.append({"file": file, "source": fed.source, "names": names})
             shown[-1] |= _thumbnail(picture)
             bar.advance()
-    augment = settings.train.augment
-    content = {"pictures": shown, "seed": seed, "augment": augment.model_dump()}
-    page = html_page.render("pipeline", _TEMPLATE, content)
-    (folder / PAGE_FILE).write_text(page, encoding="utf-8")
-    return count
+    return shown
 
 
 def draw(fed: Fed, colours: Mapping[int, drawing.Colour]) -> Image.Image:
