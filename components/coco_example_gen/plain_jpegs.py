@@ -20,6 +20,7 @@ _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/"
 _TURN = b"Orientation"
 _ORIENTATION, _UPRIGHT = 0x0112, 1
 _RGB = 3
+_MOST_SEGMENTS = 1000  # a long colour profile takes 255
 # Inside the code of the pixels 0xff stands before a zero or a restart's number.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _ENOUGH_CODE = 4096  # bytes; one block of each colour has fewer
@@ -60,7 +61,9 @@ def _header(content: bytes) -> tuple[list[bytes], bytes, int] | None:
     if not content.startswith(_START):
         return None
     tables, frame, at = [], b"", len(_START)
-    while at + 4 <= len(content) and content[at] == 0xFF:
+    for _ in range(_MOST_SEGMENTS):
+        if content[at : at + 1] != b"\xff" or at + 4 > len(content):
+            return None
         marker = content[at + 1]
         end = at + 2 + int.from_bytes(content[at + 2 : at + 4], "big")
         segment = content[at:end]

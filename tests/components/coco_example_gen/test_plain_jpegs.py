@@ -70,6 +70,8 @@ OTHERS = {
     "empty": b"",
     "its start alone": b"\xff\xd8",
     "without the end": jpeg()[:-2],
+    "parts without end": b"\xff\xd8" + 100_000 * b"\xff\xe0\0\2",
+    "parts without length": b"\xff\xd8" + 100_000 * b"\xff\xe0\0\0",
     "half of it": jpeg()[: len(jpeg()) // 2],
     "half of it, ended": jpeg()[:300] + b"\xff\xd9",
     "without tables": jpeg().replace(b"\xff\xdb", b"\xff\xfe"),
