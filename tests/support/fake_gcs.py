@@ -24,11 +24,27 @@ from multiprocessing import managers
 import gcs_server
 
 
+class _Here(managers.BaseProxy):
+    """The store, as its own process tells of it.
+
+    Python makes such classes by itself, until Beam is imported: it puts a function in
+    the place of the one that does, and that cannot be sent to a process.
+    """
+
+    _exposed_ = ("environment", "names", "read", "write", "requests", "refused")
+    _exposed_ += ("fail_next", "cut_next_upload", "recover")
+
+    def __getattr__(self, name: str):
+        if name not in self._exposed_:
+            raise AttributeError(name)
+        return lambda *args, **kwargs: self._callmethod(name, args, kwargs)
+
+
 class _Process(managers.BaseManager):
     pass
 
 
-_Process.register("Store", gcs_server.Store)
+_Process.register("Store", gcs_server.Store, proxytype=_Here)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 
+import apache_beam  # noqa: F401  # it changes how processes are started
 import fake_gcs
 import gcs_objects
 import numpy as np
