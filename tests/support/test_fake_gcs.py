@@ -11,7 +11,7 @@ import subprocess
 import sys
 import textwrap
 
-import apache_beam  # noqa: F401  # it changes how processes are started
+import apache_beam.utils.multi_process_shared  # noqa: F401  # see fake_gcs
 import fake_gcs
 import gcs_objects
 import numpy as np
