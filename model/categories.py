@@ -2,10 +2,11 @@
 
 import dataclasses
 import json
-import pathlib
 from collections.abc import Iterable, Sequence
 
 import tensorflow as tf
+
+from pipeline import artifact_paths
 
 VOCABULARY_NAME = "categories"
 TABLE_FILENAME = "categories.json"
@@ -45,13 +46,13 @@ def from_vocabulary(lines: Iterable[str]) -> list[Category]:
     return sorted(found, key=lambda category: category.category_id)
 
 
-def write_table(categories: Sequence[Category], path: pathlib.Path) -> None:
+def write_table(categories: Sequence[Category], path: artifact_paths.Path) -> None:
     """Writes the table that travels with a SavedModel."""
     rows = [dataclasses.asdict(category) for category in categories]
     path.write_text(json.dumps(rows, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
-def read_table(path: pathlib.Path) -> list[Category]:
+def read_table(path: artifact_paths.Path) -> list[Category]:
     """Reads what `write_table` wrote."""
     rows = json.loads(path.read_text(encoding="utf-8"))
     return [Category(**row) for row in rows]

@@ -1,13 +1,13 @@
 """Saves and restores everything a training run needs to go on."""
 
-import pathlib
-
 import keras
 import tensorflow as tf
 
 from model import optimizer
+from pipeline import artifact_paths
 
 _KEPT = 2
+_LIST = "checkpoint"  # which checkpoints there are, as TensorFlow names it
 
 
 class Checkpoints:
@@ -17,7 +17,7 @@ class Checkpoints:
         self,
         model: keras.Model,
         model_optimizer: optimizer.AdamW,
-        folder: pathlib.Path,
+        folder: artifact_paths.Path,
     ):
         self._optimizer = model_optimizer
         # By path: TensorFlow does not see layers that Keras keeps in lists.
@@ -42,3 +42,14 @@ class Checkpoints:
     def save(self) -> None:
         """Writes a checkpoint; the oldest beyond the last two is removed."""
         self._manager.save(checkpoint_number=int(self._optimizer.step.read_value()))
+
+
+def move(folder: artifact_paths.Path, target: artifact_paths.Path) -> None:
+    """Moves the checkpoints of a run that is done.
+
+    Args:
+        target: is not there.
+    """
+    # Where files move one by one, the list of checkpoints goes first: without it a
+    # folder of which half is left counts as empty.
+    artifact_paths.move_tree(folder, target, first=_LIST)

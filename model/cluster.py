@@ -9,13 +9,12 @@ for. It alone writes checkpoints and exports.
 import contextlib
 import json
 import os
-import pathlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
-from pipeline import errors
+from pipeline import artifact_paths, errors
 
 _CALL_FILE = "call_of_the_chief.json"
 _POLL_SECONDS = 2.0
@@ -39,7 +38,9 @@ def configure(hosts: Sequence[str], index: int) -> None:
 
 
 @contextlib.contextmanager
-def announced(call: Mapping[str, object], folder: pathlib.Path) -> Iterator[None]:
+def announced(
+    call: Mapping[str, object], folder: artifact_paths.Path
+) -> Iterator[None]:
     """While the block runs, the other workers find the chief's call.
 
     Args:
@@ -50,17 +51,14 @@ def announced(call: Mapping[str, object], folder: pathlib.Path) -> Iterator[None
         yield
         return
     file = folder / _CALL_FILE
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps(call), encoding="utf-8")
-    partial.replace(file)
+    artifact_paths.write_whole(file, json.dumps(call).encode())
     try:
         yield
     finally:
         file.unlink(missing_ok=True)
 
 
-def wait_for_call(folder: pathlib.Path) -> dict[str, object]:
+def wait_for_call(folder: artifact_paths.Path) -> dict[str, object]:
     """What the chief was called with, once it has left it in `folder`."""
     while True:
         try:
@@ -69,7 +67,7 @@ def wait_for_call(folder: pathlib.Path) -> dict[str, object]:
             time.sleep(_POLL_SECONDS)
 
 
-def wait_for_end(folder: pathlib.Path) -> None:
+def wait_for_end(folder: artifact_paths.Path) -> None:
     """Returns when the chief is done: a worker that leaves earlier stops the others."""
     while (folder / _CALL_FILE).exists():
         time.sleep(_POLL_SECONDS)

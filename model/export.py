@@ -1,7 +1,6 @@
 """The served model: image bytes in, COCO detections out, in plain TensorFlow."""
 
 import json
-import pathlib
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -9,6 +8,7 @@ import tensorflow as tf
 
 from model import categories as categories_lib
 from model import features, postprocess
+from pipeline import artifact_paths
 
 # Names of the signatures; each has one input and the outputs named below.
 ENCODED = "serving_default"  # `image_bytes`, string [B]
@@ -138,7 +138,9 @@ class ServingModule(tf.Module):
         }
 
 
-def save(module: ServingModule, path: pathlib.Path, info: dict[str, str]) -> None:
+def save(
+    module: ServingModule, path: artifact_paths.Path, info: dict[str, str]
+) -> None:
     """Writes the SavedModel with its categories and `info` under `assets.extra/`.
 
     `saved_model.pb` is written last, so that a folder which has it is complete.

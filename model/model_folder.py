@@ -1,11 +1,9 @@
 """Finds exported models, without TensorFlow: a wrong folder is told at once."""
 
-import pathlib
-
-from pipeline import errors
+from pipeline import artifact_paths, errors
 
 
-def newest_version(path: pathlib.Path) -> pathlib.Path:
+def newest_version(path: artifact_paths.Path) -> artifact_paths.Path:
     """`path` itself when it is a SavedModel, else its highest numbered version.
 
     Raises:
@@ -30,5 +28,5 @@ def newest_version(path: pathlib.Path) -> pathlib.Path:
     return max(complete, key=lambda version: int(version.name))
 
 
-def _is_complete(folder: pathlib.Path) -> bool:
+def _is_complete(folder: artifact_paths.Path) -> bool:
     return (folder / "saved_model.pb").is_file()

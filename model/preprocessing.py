@@ -5,14 +5,12 @@ training split and, when asked, measures its pixels; the graph it leaves behind 
 image bytes into the network's input. `ImageTransform` is that graph, loaded again.
 """
 
-import pathlib
-
 import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_transform.saved import saved_transform_io_v2
 
 from model import categories, features
-from pipeline import config
+from pipeline import artifact_paths, config
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)  # RGB, of values 0..255
 IMAGENET_STD = (58.395, 57.12, 57.375)
@@ -145,7 +143,7 @@ class ImageTransform(tf.Module):
         mean, std: float32 [3], what training must normalise with as well.
     """
 
-    def __init__(self, transform_graph: pathlib.Path, data: config.DataConfig):
+    def __init__(self, transform_graph: artifact_paths.Path, data: config.DataConfig):
         super().__init__(name="image_transform")
         output = tft.TFTransformOutput(str(transform_graph))
         self._loader = saved_transform_io_v2.SavedModelLoader(
@@ -175,7 +173,7 @@ class ImageTransform(tf.Module):
         return self._loader.apply_transform_model({features.IMAGE_ENCODED: sparse})
 
 
-def read_categories(transform_graph: pathlib.Path) -> list[categories.Category]:
+def read_categories(transform_graph: artifact_paths.Path) -> list[categories.Category]:
     """Classes of the training split, ascending by category id."""
     output = tft.TFTransformOutput(str(transform_graph))
     path = output.vocabulary_file_by_name(categories.VOCABULARY_NAME)

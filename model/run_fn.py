@@ -3,14 +3,21 @@
 import functools
 import hashlib
 import json
-import pathlib
-import shutil
 
 import tensorflow as tf
 from tfx.components.trainer import fn_args_utils
 
-from model import cluster, dataset, export, mask2former, preprocessing, trainer, weights
-from pipeline import config
+from model import (
+    checkpoints,
+    cluster,
+    dataset,
+    export,
+    mask2former,
+    preprocessing,
+    trainer,
+    weights,
+)
+from pipeline import artifact_paths, config
 
 # What other workers have to know to train along.
 _CALL = ("custom_config", "train_files", "transform_graph_path", "model_run_dir")
@@ -36,7 +43,7 @@ def _train_and_export(fn_args: fn_args_utils.FnArgs) -> None:
     unfinished = _unfinished_dir(fn_args)
     strategy = trainer.make_strategy(recipe)
     cluster.require_agreement(strategy, unfinished.name)
-    transform_graph = pathlib.Path(fn_args.transform_graph_path)
+    transform_graph = artifact_paths.of(fn_args.transform_graph_path)
     transform = preprocessing.ImageTransform(transform_graph, settings.data)
     classes = preprocessing.read_categories(transform_graph)
 
@@ -45,7 +52,8 @@ def _train_and_export(fn_args: fn_args_utils.FnArgs) -> None:
             settings.model, len(classes), recipe.precision, recipe.seed
         )
         if recipe.init_from:
-            weights.load_into(network, pathlib.Path(recipe.init_from), classes)
+            start = artifact_paths.of(recipe.init_from)
+            weights.load_into(network, start, classes)
     batches_from = functools.partial(
         dataset.train_dataset,
         sorted(f for pattern in fn_args.train_files for f in tf.io.gfile.glob(pattern)),
@@ -56,7 +64,7 @@ def _train_and_export(fn_args: fn_args_utils.FnArgs) -> None:
         recipe.seed,
         share=cluster.share(recipe.batch_size),
     )
-    run_dir = pathlib.Path(fn_args.model_run_dir)
+    run_dir = artifact_paths.of(fn_args.model_run_dir)
     trainer.train(network, batches_from, recipe, run_dir, strategy, unfinished)
 
     if not cluster.is_chief():
@@ -65,11 +73,11 @@ def _train_and_export(fn_args: fn_args_utils.FnArgs) -> None:
         network, transform, classes, settings.serve.max_detections
     )
     info = {"config": fn_args.custom_config["config"], **fn_args.custom_config["info"]}
-    export.save(module, pathlib.Path(fn_args.serving_model_dir), info)
-    shutil.move(unfinished, run_dir / "checkpoints")
+    export.save(module, artifact_paths.of(fn_args.serving_model_dir), info)
+    checkpoints.move(unfinished, run_dir / "checkpoints")
 
 
-def _unfinished_dir(fn_args: fn_args_utils.FnArgs) -> pathlib.Path:
+def _unfinished_dir(fn_args: fn_args_utils.FnArgs) -> artifact_paths.Path:
     """Where this very training keeps its checkpoints until it is done.
 
     TFX removes the outputs of an execution that failed or was interrupted. This folder
@@ -85,6 +93,6 @@ def _unfinished_dir(fn_args: fn_args_utils.FnArgs) -> pathlib.Path:
     return _node_folder(fn_args) / "unfinished" / key[:16]
 
 
-def _node_folder(fn_args: fn_args_utils.FnArgs) -> pathlib.Path:
+def _node_folder(fn_args: fn_args_utils.FnArgs) -> artifact_paths.Path:
     """`<pipeline root>/Trainer`, of `<pipeline root>/Trainer/model_run/<execution>`."""
-    return pathlib.Path(fn_args.model_run_dir).parents[1]
+    return artifact_paths.of(fn_args.model_run_dir).parents[1]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import errors
+from pipeline import artifact_paths, errors
 
 _MAX_HEADER_BYTES = 100_000_000  # the format's own limit
 _METADATA = "__metadata__"
@@ -32,7 +32,7 @@ _TYPES = {
 }
 
 
-def read(path: pathlib.Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def read(path: artifact_paths.Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Reads all tensors, and the metadata that the writer put in.
 
     Returns:
@@ -91,7 +91,7 @@ def write(
         unfinished.unlink(missing_ok=True)
 
 
-def _header(path: pathlib.Path, content: bytes) -> tuple[dict[str, Any], int]:
+def _header(path: artifact_paths.Path, content: bytes) -> tuple[dict[str, Any], int]:
     """The header's entries, and where the tensors start."""
     if len(content) < 8:
         raise _broken(path, f"it has {len(content)} bytes")
@@ -114,7 +114,7 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return entries
 
 
-def _offsets(path: pathlib.Path, name: str, entry: Any) -> tuple[int, int]:
+def _offsets(path: artifact_paths.Path, name: str, entry: Any) -> tuple[int, int]:
     """First byte and the byte after the last, counted from the first tensor."""
     shape = entry.get("shape") if isinstance(entry, dict) else None
     offsets = entry.get("data_offsets") if isinstance(entry, dict) else None
@@ -132,7 +132,9 @@ def _lists(*values: Any) -> bool:
     return all(isinstance(value, list) for value in values)
 
 
-def _tensor(path: pathlib.Path, name: str, entry: Any, content: bytes) -> np.ndarray:
+def _tensor(
+    path: artifact_paths.Path, name: str, entry: Any, content: bytes
+) -> np.ndarray:
     kind, shape = np.dtype(_TYPES[entry["dtype"]]), entry["shape"]
     if math.prod(shape) * kind.itemsize != len(content):
         raise _broken(path, f"{name!r} has shape {shape} but {len(content)} bytes")
@@ -142,7 +144,7 @@ def _tensor(path: pathlib.Path, name: str, entry: Any, content: bytes) -> np.nda
     return values
 
 
-def _broken(path: pathlib.Path, why: str) -> errors.WeightsError:
+def _broken(path: artifact_paths.Path, why: str) -> errors.WeightsError:
     return errors.WeightsError(
         f"{path} is not a whole safetensors file: {why}. Download or convert it again."
     )

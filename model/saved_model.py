@@ -2,14 +2,13 @@
 
 import dataclasses
 import json
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from model import categories, export, model_folder
-from pipeline import errors
+from pipeline import artifact_paths, errors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Predictor:
 
     def __init__(
         self,
-        path: pathlib.Path,
+        path: artifact_paths.Path,
         loaded: tf.Module,
         class_table: Sequence[categories.Category],
         info: dict[str, str],
@@ -84,7 +83,7 @@ class Predictor:
         return split_batch(detect(images=tf.constant(images, tf.uint8)))
 
 
-def load(path: pathlib.Path) -> Predictor:
+def load(path: artifact_paths.Path) -> Predictor:
     """Loads a model folder, or the newest version below it.
 
     Raises:
@@ -109,7 +108,7 @@ def load(path: pathlib.Path) -> Predictor:
     return Predictor(folder, loaded, read_categories(folder), read_info(folder))
 
 
-def read_categories(folder: pathlib.Path) -> list[categories.Category]:
+def read_categories(folder: artifact_paths.Path) -> list[categories.Category]:
     """Classes of an exported model.
 
     Raises:
@@ -125,7 +124,7 @@ def read_categories(folder: pathlib.Path) -> list[categories.Category]:
         ) from None
 
 
-def read_info(folder: pathlib.Path) -> dict[str, str]:
+def read_info(folder: artifact_paths.Path) -> dict[str, str]:
     """What `export.save` was told to remember; empty when it is not there."""
     path = folder / export.EXTRA_ASSETS / export.INFO_FILENAME
     if not path.is_file():

@@ -6,13 +6,12 @@ It waits for TFX's Trainer, worker 0, to say what is trained, and trains along.
 import argparse
 import logging
 import os
-import pathlib
 import sys
 import types
 from collections.abc import Sequence
 
 from model import cluster, run_fn
-from pipeline import errors
+from pipeline import artifact_paths, errors
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="model.train_worker", description=__doc__)
-    parser.add_argument("--folder", required=True, type=pathlib.Path)
+    parser.add_argument("--folder", required=True, type=artifact_paths.of)
     parser.add_argument("--hosts", required=True, nargs="+", metavar="HOST:PORT")
     # Kubernetes counts the pods of an indexed job from 0, and the chief is none.
     job_index = int(os.environ.get("JOB_COMPLETION_INDEX", "0"))

@@ -3,7 +3,6 @@
 import dataclasses
 import logging
 import math
-import pathlib
 import time
 from collections.abc import Callable
 
@@ -19,7 +18,7 @@ from model import (
     optimizer,
     training_step,
 )
-from pipeline import config, errors, progress
+from pipeline import artifact_paths, config, errors, progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,9 +55,9 @@ def train(
     model: keras.Model,
     batches_from: Callable[[int], tf.data.Dataset],
     settings: config.TrainConfig,
-    run_dir: pathlib.Path,
+    run_dir: artifact_paths.Path,
     strategy: tf.distribute.Strategy | None = None,
-    checkpoint_dir: pathlib.Path | None = None,
+    checkpoint_dir: artifact_paths.Path | None = None,
 ) -> TrainResult:
     """Trains until `settings.steps`, from the newest checkpoint there is.
 
@@ -105,7 +104,9 @@ def _make_steps(step, batches, run: "_Run", saved, settings, start: int) -> None
 class _Run:
     """Keeps score of a run: losses, speed, TensorBoard."""
 
-    def __init__(self, settings: config.TrainConfig, run_dir: pathlib.Path, start: int):
+    def __init__(
+        self, settings: config.TrainConfig, run_dir: artifact_paths.Path, start: int
+    ):
         self.note = ""
         self._settings = settings
         if cluster.is_chief():

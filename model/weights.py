@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from model import categories, safetensors, weights_architecture
-from pipeline import config, errors
+from pipeline import artifact_paths, config, errors
 
 _FORMAT = "mask2former-tfx weights 1"
 _KERNEL, _BIAS = "decoder/class_head/kernel", "decoder/class_head/bias"
@@ -58,7 +58,7 @@ def save(path: pathlib.Path, values: Mapping[str, np.ndarray], header: Header) -
     safetensors.write(path, values, {"format": _FORMAT, **texts})
 
 
-def read(path: pathlib.Path) -> tuple[dict[str, np.ndarray], Header]:
+def read(path: artifact_paths.Path) -> tuple[dict[str, np.ndarray], Header]:
     """Reads a weights file.
 
     Raises:
@@ -80,18 +80,17 @@ def read(path: pathlib.Path) -> tuple[dict[str, np.ndarray], Header]:
     return values, Header(**fields)
 
 
-def digest(path: pathlib.Path) -> str:
+def digest(path: artifact_paths.Path) -> str:
     """SHA-256 of a file, hexadecimal.
 
     Raises:
         WeightsError: there is no such file.
     """
     check_exists(path)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def check_exists(path: pathlib.Path) -> None:
+def check_exists(path: artifact_paths.Path) -> None:
     """Refuses a path that is no file.
 
     Raises:
@@ -101,7 +100,7 @@ def check_exists(path: pathlib.Path) -> None:
         raise errors.WeightsError(f"{path} is not a file; expected a weights file")
 
 
-def check_fits(path: pathlib.Path, settings: config.ModelConfig) -> None:
+def check_fits(path: artifact_paths.Path, settings: config.ModelConfig) -> None:
     """Refuses weights that the configured network cannot take.
 
     Raises:
@@ -112,7 +111,7 @@ def check_fits(path: pathlib.Path, settings: config.ModelConfig) -> None:
 
 def load_into(
     network: keras.Model,
-    path: pathlib.Path,
+    path: artifact_paths.Path,
     classes: Sequence[categories.Category],
 ) -> list[str]:
     """Sets a network's weights, or only its backbone's, from a weights file.
@@ -162,7 +161,7 @@ def _wanted(network: keras.Model, header: Header) -> tuple[str, dict]:
 
 
 def _compare_settings(
-    header: Header, wanted: config.ModelConfig, path: pathlib.Path
+    header: Header, wanted: config.ModelConfig, path: artifact_paths.Path
 ) -> None:
     """Compares sizes, and what no shape tells: heads, groups, kind of norm."""
     theirs = _settings(header.backbone, header.network)

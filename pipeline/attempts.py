@@ -17,7 +17,7 @@ import time
 import uuid
 from collections.abc import Sequence
 
-from pipeline import errors
+from pipeline import artifact_paths, errors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Pace:
 class Marks:
     """The marks of one node in one run: who is at work, and every attempt's beats."""
 
-    def __init__(self, node_folder: pathlib.Path, run_id: str):
+    def __init__(self, node_folder: artifact_paths.Path, run_id: str):
         self._folder = node_folder / ".system" / "attempts"
         self._name = re.sub(r"[^A-Za-z0-9_-]+", "-", run_id)
 
@@ -81,14 +81,11 @@ class Marks:
         for path in self._folder.glob(f"{self._name}.*"):
             path.unlink(missing_ok=True)
 
-    def _path(self, mark: str) -> pathlib.Path:
+    def _path(self, mark: str) -> artifact_paths.Path:
         return self._folder / f"{self._name}.{mark}"
 
     def _write(self, mark: str, content: str) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        partial = self._folder / f".{uuid.uuid4().hex}.partial"
-        partial.write_text(content, encoding="utf-8")
-        partial.replace(self._path(mark))
+        artifact_paths.write_whole(self._path(mark), content.encode())
 
 
 class Attempt:

@@ -102,7 +102,8 @@ def run(
         str | None,
         typer.Option(
             metavar="local|portable|flink|dataflow",
-            help="Where ingestion, statistics and Transform run.",
+            help="Where ingestion, statistics and Transform run; dataflow needs a "
+            "cluster with its root in gs://.",
         ),
     ] = None,
     beam_args: Annotated[

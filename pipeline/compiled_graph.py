@@ -1,19 +1,18 @@
 """From a configuration to the compiled graph that a runner executes."""
 
 import hashlib
-import pathlib
 
 from tfx.dsl.compiler import compiler
 from tfx.proto.orchestration import pipeline_pb2
 
-from pipeline import config, graph, ir
+from pipeline import artifact_paths, config, graph, ir
 
 
 def build(
     settings: config.PipelineConfig,
     data: tuple[str, ...],
-    root: pathlib.Path,
-    serving: pathlib.Path,
+    root: artifact_paths.Path,
+    serving: artifact_paths.Path,
 ) -> pipeline_pb2.Pipeline:
     """Compiles the graph with the paths of one place.
 
@@ -33,7 +32,7 @@ def build(
     return compiler.Compiler().compile(graph.create_pipeline(settings, locations))
 
 
-def _schema_by_content(folder: pathlib.Path) -> pathlib.Path:
+def _schema_by_content(folder: artifact_paths.Path) -> artifact_paths.Path:
     """The schema under a name that changes with its content, and only with it."""
     content = graph.SCHEMA.read_bytes()
     path = folder / f"{hashlib.sha256(content).hexdigest()[:16]}.pbtxt"

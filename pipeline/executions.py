@@ -1,11 +1,10 @@
 """What the metadata store says of one node in one run, and the mending of it.
 
-Light on purpose, without TensorFlow: the process that watches a node mends with it.
+Light on purpose: the process that watches a node mends with it. It gets by without
+TensorFlow where the outputs are folders.
 """
 
 import dataclasses
-import pathlib
-import shutil
 
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
@@ -13,7 +12,7 @@ from tfx.dsl.compiler import constants
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.atomic_pusher import staging
-from pipeline import attempts, ir
+from pipeline import artifact_paths, attempts, ir
 
 _Execution = metadata_store_pb2.Execution
 _DONE = (_Execution.COMPLETE, _Execution.CACHED)
@@ -31,7 +30,7 @@ class NodeRun:
     pipeline: str
     run_id: str
     node_id: str
-    folder: pathlib.Path
+    folder: artifact_paths.Path
 
     @classmethod
     def of(
@@ -106,7 +105,7 @@ def mend(store: metadata_store.MetadataStore, node_run: NodeRun) -> list[int]:
             *node_run.folder.glob(f"*/{execution.id}"),
             *system.glob(str(execution.id)),
         ):
-            shutil.rmtree(leftover)
+            artifact_paths.remove_tree(leftover)
         if execution.last_known_state in _OPEN:
             execution.last_known_state = _Execution.FAILED
             store.put_executions([execution])

@@ -1,7 +1,6 @@
 """The graph: the one place that knows the nodes and how they hang together."""
 
 import dataclasses
-import pathlib
 from importlib import resources
 
 from google.protobuf import json_format
@@ -23,6 +22,7 @@ from components.data_gate import component as data_gate
 from components.serving_validator import component as serving_validator
 from model import features, weights
 from pipeline import (
+    artifact_paths,
     baseline,
     beam_arguments,
     code_digest,
@@ -74,15 +74,13 @@ def create_pipeline(
 
 
 def _beam_args(settings: config.PipelineConfig, locations: Locations) -> list[str]:
-    run = settings.run
-    if run.beam_runner == "dataflow":
-        for place in (*locations.data_roots, locations.artifact_root):
-            if not place.startswith("gs://"):
-                raise errors.ConfigError(
-                    f"run.beam_runner dataflow: Google's machines cannot read {place}; "
-                    "wanted a folder in gs://. Use flink, whose workers mount the "
-                    "volume that the pods share."
-                )
+    run, root = settings.run, locations.artifact_root
+    if run.beam_runner == "dataflow" and not artifact_paths.is_remote(root):
+        raise errors.ConfigError(
+            f"run.beam_runner dataflow: Google's machines cannot read {root}; wanted "
+            "a pipeline on a cluster with kubeflow.root in gs://. Or use flink, whose "
+            "workers mount the volume that the pods share."
+        )
     return beam_arguments.build(
         run.beam_runner, run.beam_workers, run.beam_args, settings.kubeflow.image
     )
@@ -96,6 +94,10 @@ def _nodes(
         settings=settings.data.ingest_settings(),
         code_digest=code_digest.of_module("components.coco_example_gen.executor"),
     )
+    if settings.run.beam_runner == "dataflow":
+        # Its machines do not see the volume of the data. The last arguments count.
+        own = beam_arguments.build("local", settings.run.beam_workers, ())
+        example_gen.with_beam_pipeline_args(own)
     examples = example_gen.outputs["examples"]
     schema_gen = import_schema_gen.ImportSchemaGen(schema_file=locations.schema_file)
     schema = schema_gen.outputs["schema"]
@@ -183,7 +185,7 @@ def _pusher(
     evaluator: coco_evaluator.CocoEvaluator,
     validator: serving_validator.ServingValidator,
 ) -> atomic_pusher.Pusher:
-    folder = pathlib.PurePosixPath(locations.serving_root, settings.serve.model_name)
+    folder = artifact_paths.of(locations.serving_root) / settings.serve.model_name
     destination = pusher_pb2.PushDestination(
         filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(folder))
     )
@@ -251,7 +253,7 @@ def initial_weights(settings: config.PipelineConfig) -> dict[str, str]:
     """
     if settings.train.init_from is None:
         return {}
-    path = pathlib.Path(settings.train.init_from)
+    path = artifact_paths.of(settings.train.init_from)
     weights.check_fits(path, settings.model)
     return {"initial_weights": weights.digest(path)}
 

@@ -6,13 +6,11 @@ holds no database address and no run id, so equal configurations give equal file
 
 import hashlib
 import json
-import pathlib
-import uuid
 
 from google.protobuf import message
 from tfx.proto.orchestration import pipeline_pb2
 
-from pipeline import errors
+from pipeline import artifact_paths, errors
 
 _FOLDER = "pipeline_ir"
 
@@ -26,7 +24,7 @@ def graph_digest(compiled: pipeline_pb2.Pipeline) -> str:
     return hashlib.sha256(json.dumps(edges, sort_keys=True).encode()).hexdigest()
 
 
-def write(compiled: pipeline_pb2.Pipeline, root: pathlib.Path) -> str:
+def write(compiled: pipeline_pb2.Pipeline, root: artifact_paths.Path) -> str:
     """Writes the graph below `root`.
 
     Returns:
@@ -38,14 +36,11 @@ def write(compiled: pipeline_pb2.Pipeline, root: pathlib.Path) -> str:
     return f"{root / _FOLDER / digest}.pb#{digest}"
 
 
-def write_once(path: pathlib.Path, content: bytes) -> None:
+def write_once(path: artifact_paths.Path, content: bytes) -> None:
     """Writes a file whose name tells its content, unless it is there."""
     if path.is_file() and path.read_bytes() == content:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{uuid.uuid4().hex}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+    artifact_paths.write_whole(path, content)
 
 
 def read(reference: str) -> pipeline_pb2.Pipeline:
@@ -56,11 +51,12 @@ def read(reference: str) -> pipeline_pb2.Pipeline:
     """
     name, _, wanted = reference.partition("#")
     try:
-        content = pathlib.Path(name).read_bytes()
+        content = artifact_paths.of(name).read_bytes()
     except OSError as error:
         raise errors.ConfigError(
             f"--reference {name}: cannot be read: {error.strerror}. The task "
-            "`prepare` wrote it; see that this pod mounts the same volume."
+            "`prepare` wrote it; see that this pod mounts the same volume, or may read "
+            "the bucket."
         ) from None
     found = hashlib.sha256(content).hexdigest()
     if found != wanted:
@@ -78,16 +74,16 @@ def read(reference: str) -> pipeline_pb2.Pipeline:
     return compiled
 
 
-def root_of(reference: str) -> pathlib.Path:
+def root_of(reference: str) -> artifact_paths.Path:
     """The `root` that was given to `write`."""
-    return pathlib.Path(reference.partition("#")[0]).parents[1]
+    return artifact_paths.of(reference.partition("#")[0]).parents[1]
 
 
-def artifact_root(compiled: pipeline_pb2.Pipeline) -> pathlib.Path:
+def artifact_root(compiled: pipeline_pb2.Pipeline) -> artifact_paths.Path:
     """TFX's pipeline root, which is a parameter until a run is bound to the graph."""
     root = compiled.runtime_spec.pipeline_root
     bound = root.field_value.string_value
-    return pathlib.Path(bound or root.runtime_parameter.default_value.string_value)
+    return artifact_paths.of(bound or root.runtime_parameter.default_value.string_value)
 
 
 def find_node(

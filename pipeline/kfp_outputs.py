@@ -4,7 +4,7 @@ import html
 import json
 import pathlib
 
-from pipeline import console, node_launch, store
+from pipeline import artifact_paths, console, node_launch, store
 
 _METRICS_FILE = "metrics.json"  # in the evaluator's output `evaluation`
 _SHORT = 200  # characters of a property; longer ones are cut
@@ -39,7 +39,7 @@ def write_report(path: pathlib.Path, execution: store.Execution | None) -> None:
     """Writes the evaluator's numbers as one HTML page that loads nothing."""
     evaluations = execution.outputs.get("evaluation", []) if execution else []
     if evaluations:
-        file = pathlib.Path(evaluations[0].uri, _METRICS_FILE)
+        file = artifact_paths.of(evaluations[0].uri) / _METRICS_FILE
         content = _report(json.loads(file.read_text(encoding="utf-8")))
     else:
         content = "<p>Nothing was evaluated.</p>"

@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 
 from pipeline import (
+    artifact_paths,
     compile_checks,
     config,
     data_roots,
@@ -120,7 +121,11 @@ def _folder_problems(settings: config.PipelineConfig) -> Iterator[str]:
     if settings.train.init_from is not None:
         folders["train.init_from"] = settings.train.init_from
     for key, path in folders.items():
-        yield from _sharing_problems(key, path, cluster.pvc)
+        if artifact_paths.is_remote(path):
+            reason = artifact_paths.fault(path)
+            yield from [f"{key} {path}: {reason}"] if reason else []
+        else:
+            yield from _sharing_problems(key, path, cluster.pvc)
     for root in data_roots.parse(cluster.data):
         yield from _sharing_problems("kubeflow.data", root, cluster.pvc)
         for key in written:
@@ -135,12 +140,12 @@ def _sharing_problems(
     key: str, path: str, claim: kubeflow_config.VolumeClaim | None
 ) -> Iterator[str]:
     """Whether every pod sees the path, and the same thing there."""
-    if "://" in path:
+    if artifact_paths.is_remote(path):
         yield (
-            f"{key} {path}: nodes read and write through a file system, not through "
-            "an object store's interface. Mount the bucket as a volume (GCS FUSE, or "
-            "an S3 driver that can rename files; see docs/kubeflow.md) and name the "
-            "path under kubeflow.pvc.mount_path."
+            f"{key} {path}: is read through a file system, not through an object "
+            "store's interface. Mount the bucket as a volume (GCS FUSE, or an S3 "
+            "driver; see docs/kubeflow.md) and name the path under "
+            "kubeflow.pvc.mount_path."
         )
     elif claim is None:
         yield (

@@ -40,6 +40,12 @@ def compile_pipeline(
             done = f"{len(dag.upstream)} nodes, {edges} edges, image "
             done += settings.kubeflow.image
         terminal.print(f"{out}: {done}", soft_wrap=True, markup=False)
+        if settings.run.beam_runner == "dataflow":
+            terminal.print(
+                "CocoExampleGen runs in its own pod: Dataflow's machines do not see "
+                "the volume of the data",
+                soft_wrap=True,
+            )
     return 0
 
 

@@ -183,9 +183,9 @@ class KubeflowConfig(config_section.Section):
     Attributes:
         image: the container image of every node.
         root, serving_root: TFX's pipeline root and the folder of pushed models, on a
-            volume that all pods share.
-        data: default of the form's parameter `data`: a folder, or several with a colon
-            between them, `/mnt/pipeline/a:/mnt/pipeline/b`.
+            volume that all pods share or in Cloud Storage, `gs://bucket/folder`.
+        data: default of the form's parameter `data`: a folder on the volume, or several
+            with a colon between them, `/mnt/pipeline/a:/mnt/pipeline/b`.
         secret_env: environment variables that are taken from Secrets.
         service_account: of the pods that `m2f kubeflow trainer-job` writes; that of
             a pipeline run is given to `m2f kubeflow submit`.

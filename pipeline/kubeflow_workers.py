@@ -10,7 +10,7 @@ import pathlib
 
 import yaml
 
-from pipeline import config, errors, kubeflow_config, kubeflow_names
+from pipeline import artifact_paths, config, errors, kubeflow_config, kubeflow_names
 
 CHIEF_LABEL = "m2f/chief-of"
 _PORT = 2222
@@ -177,7 +177,7 @@ def _container(
     settings: config.PipelineConfig, resources: kubeflow_config.Resources
 ) -> dict[str, object]:
     cluster = settings.kubeflow
-    folder = pathlib.PurePosixPath(cluster.root, settings.name, "Trainer")
+    folder = artifact_paths.of(cluster.root) / settings.name / "Trainer"
     requests = {"cpu": resources.cpu, "memory": resources.memory}
     limits = {"cpu": resources.cpu_limit, "memory": resources.memory_limit}
     if resources.gpu_count:

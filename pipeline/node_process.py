@@ -6,7 +6,7 @@ import sys
 
 import rich.console
 
-from pipeline import console, errors, ir, metadata_url, progress
+from pipeline import console, errors, ir, metadata_url, node_log, progress
 
 _TAIL_LINES = 40
 
@@ -15,7 +15,7 @@ def work(
     node_id: str,
     run_id: str,
     reference: str,
-    log: pathlib.Path,
+    log: node_log.NodeLog,
     summary_out: pathlib.Path | None,
     report_out: pathlib.Path | None,
 ) -> int:
@@ -23,7 +23,7 @@ def work(
 
     Args:
         reference: of the compiled graph, see `ir.write`.
-        log: file that everything is written to but a few lines.
+        log: what everything is written to but a few lines.
         summary_out: Markdown for KFP's page goes there.
         report_out: the evaluator's HTML report goes there.
 
@@ -31,8 +31,8 @@ def work(
         Exit code: 0 done or nothing to do, 1 failed, 2 the user's mistake.
     """
     try:
-        with console.quiet(log) as terminal:
-            console.prepare_libraries(log)
+        with console.quiet(log.file) as terminal:
+            console.prepare_libraries(log.file)
             say = _Say(terminal, node_id)
             progress.set_reporter(progress.LogReporter(say))
             _run(node_id, run_id, reference, say, summary_out, report_out)
@@ -41,10 +41,10 @@ def work(
         return 2 if isinstance(error, errors.UserError) else 1
     except Exception as error:
         reason = " ".join(str(error).split())[:400]
-        print(tail(log), file=sys.stderr)
+        print(tail(log.file), file=sys.stderr)
         print(
             f"error: {node_id} failed: {type(error).__name__}: {reason}\n"
-            f"Above is the end of the log: {log}",
+            f"Above is the end of the log: {log.place}",
             file=sys.stderr,
         )
         return 1

@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 from collections.abc import Sequence
 
-from pipeline import data_roots, errors
+from pipeline import artifact_paths, data_roots, errors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,8 +18,8 @@ class Places:
     """
 
     data: tuple[str, ...]
-    root: pathlib.Path
-    serving: pathlib.Path
+    root: artifact_paths.Path
+    serving: artifact_paths.Path
 
 
 def require(data: str, root: str, serving: str) -> Places:
@@ -29,29 +29,46 @@ def require(data: str, root: str, serving: str) -> Places:
         data: one folder, or several as `data_roots` has them.
 
     Raises:
-        ConfigError: one is not on a volume, the data is not there, or a run would
-            write into it.
+        ConfigError: one is not shared by all pods, the data is not there, or a run
+            would write into it.
     """
     written = (("--root", root), ("--serving", serving))
     roots = data_roots.parse(data)
-    for option, text in (*(("--data", each) for each in roots), *written):
-        if "://" in text or not pathlib.Path(text).is_absolute():
-            raise errors.ConfigError(
-                f"{option} {text!r}: wanted an absolute path on the volume that all "
-                "pods mount. Mount a bucket as a volume to use one."
-            )
+    for each in roots:
+        _check_shared("--data", each, "Mount a bucket as a volume to use one.")
+    for option, text in written:
+        if not artifact_paths.is_remote(text):
+            _check_shared(option, text, "In a bucket, wanted gs://bucket/folder.")
+        elif reason := artifact_paths.fault(text):
+            raise errors.ConfigError(f"{option} {text}: {reason}")
     for each in roots:
         _check_data(each, written)
-    found = Places(roots, pathlib.Path(root), pathlib.Path(serving))
+    found = Places(roots, artifact_paths.of(root), artifact_paths.of(serving))
     for folder in (found.root, found.serving):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise errors.ConfigError(
-                f"{folder}: cannot be made: {error.strerror}. See that the volume is "
-                "mounted and that the pod's user may write to it."
+                f"{folder}: cannot be made: {error.strerror}. {_access(folder)}"
             ) from None
     return found
+
+
+def _check_shared(option: str, text: str, otherwise: str) -> None:
+    if artifact_paths.is_remote(text) or not pathlib.Path(text).is_absolute():
+        raise errors.ConfigError(
+            f"{option} {text!r}: wanted an absolute path on the volume that all "
+            f"pods mount. {otherwise}"
+        )
+
+
+def _access(folder: artifact_paths.Path) -> str:
+    if isinstance(folder, artifact_paths.RemotePath):
+        return (
+            "See that the bucket is there and that the account of the pods may make, "
+            "read, list and delete objects in it."
+        )
+    return "See that the volume is mounted and that the pod's user may write to it."
 
 
 def _check_data(data: str, written: Sequence[tuple[str, str]]) -> None:

@@ -12,9 +12,10 @@ class RunConfig(config_section.Section):
 
     Attributes:
         beam_workers: processes for ingestion, statistics and Transform; on Flink the
-            parallelism.
+            parallelism, on Dataflow the number of machines.
         beam_runner: where those three run. `local` is this machine, `portable` any
-            Beam job server, `flink` the one of kubeflow/manifests, `dataflow` Google's.
+            Beam job server, `flink` the one of kubeflow/manifests, `dataflow` Google's,
+            but for ingestion, which stays on the machine that sees the data.
         beam_args: raw arguments for Beam, such as `--job_endpoint=host:8099`; they
             win over those that are set for you.
     """

@@ -5,27 +5,28 @@ to stop. KFP may start any of them again with the same run id.
 """
 
 import argparse
-import datetime
 import os
 import pathlib
-import re
 import signal
 import sys
 from collections.abc import Sequence
 
 from pipeline import (
+    artifact_paths,
     attempts,
     console,
     errors,
     executions,
     ir,
     metadata_url,
+    node_log,
     places,
     supervisor,
 )
 
 _PREPARE_OPTIONS = ("config-json", "overrides", "data", "root", "serving")
 _PREPARE_OPTIONS += ("run-id", "run-name", "graph-digest")
+_NOWHERE = pathlib.Path(os.devnull)  # what TensorFlow says when it is imported
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,16 +59,20 @@ def _parser() -> argparse.ArgumentParser:
         node.add_argument("--summary-out", type=pathlib.Path, help="Markdown summary")
         if action == "work":
             node.add_argument("--log", required=True, type=pathlib.Path)
+            node.add_argument("--log-place", required=True, type=artifact_paths.of)
     return parser
 
 
 def _prepare(options: argparse.Namespace) -> int:
     address, _ = metadata_url.from_environment()
-    here = places.require(options.data, options.root, options.serving)
+    with console.quiet(_NOWHERE):
+        here = places.require(options.data, options.root, options.serving)
     print(f"prepare: metadata {address.url}", flush=True)
-    log = _new_log(here.root, options.run_id, "prepare")
-    with console.quiet(log):
-        console.prepare_libraries(log)
+    with (
+        node_log.opened(here.root, options.run_id, "prepare") as log,
+        console.quiet(log.file),
+    ):
+        console.prepare_libraries(log.file)
         from pipeline import run_preparation
 
         request = run_preparation.Request(
@@ -87,14 +92,23 @@ def _prepare(options: argparse.Namespace) -> int:
 
 def _supervise(options: argparse.Namespace) -> int:
     """Starts the node's process once all it needs is known to be there."""
-    compiled = ir.read(options.reference)
+    with console.quiet(_NOWHERE):
+        compiled = ir.read(options.reference)
     ir.find_node(compiled, options.node_id)
     address, password = metadata_url.from_environment()
-    log = _new_log(ir.root_of(options.reference), options.run_id, options.node_id)
-    with console.quiet(log):
-        metadata_url.connect(address, password)
-    print(f"{options.node_id}: log {log}", flush=True)
-    node_run = executions.NodeRun.of(compiled, options.node_id, options.run_id)
+    root = ir.root_of(options.reference)
+    with node_log.opened(root, options.run_id, options.node_id) as log:
+        with console.quiet(log.file):
+            metadata_url.connect(address, password)
+        print(f"{options.node_id}: log {log.place}", flush=True)
+        node_run = executions.NodeRun.of(compiled, options.node_id, options.run_id)
+        return _attempt(options, node_run, log)
+
+
+def _attempt(
+    options: argparse.Namespace, node_run: executions.NodeRun, log: node_log.NodeLog
+) -> int:
+    """Runs the node's process, and mends if it was cut off."""
     attempt = attempts.Attempt(node_run.marks)
     if node_run.marks.beats():
         print(
@@ -104,16 +118,17 @@ def _supervise(options: argparse.Namespace) -> int:
     ending = supervisor.Supervisor().run(_work_command(options, log), attempt.may_go_on)
     if not attempt.may_go_on():  # what is there now is the other attempt's
         print(
-            f"error: {options.node_id}: another attempt has taken over, or the volume "
-            "could not be reached for a minute; this one has stopped.",
+            f"error: {options.node_id}: another attempt has taken over, or the place "
+            "of the artifacts could not be reached for a minute; this one has stopped.",
             file=sys.stderr,
         )
         return 1
     if not ending.was_cut_off:
         attempt.end()
         return ending.code
-    print(f"error: {options.node_id}: {_cut_off(ending, log)}", file=sys.stderr)
-    with console.quiet(log):
+    print(f"error: {options.node_id}: {_cut_off(ending, log.file)}", file=sys.stderr)
+    with console.quiet(log.file):
+        address, password = metadata_url.from_environment()
         mended = executions.mend(metadata_url.connect(address, password), node_run)
     attempt.end()
     for execution_id in mended:
@@ -125,8 +140,9 @@ def _supervise(options: argparse.Namespace) -> int:
     return 128 + ending.stopped_by if ending.stopped_by else 1
 
 
-def _work_command(options: argparse.Namespace, log: pathlib.Path) -> list[str]:
-    command = [sys.executable, "-m", "pipeline.run_node", "work", "--log", str(log)]
+def _work_command(options: argparse.Namespace, log: node_log.NodeLog) -> list[str]:
+    command = [sys.executable, "-m", "pipeline.run_node", "work"]
+    command += ["--log", str(log.file), "--log-place", str(log.place)]
     for name in ("node-id", "run-id", "reference", "ui-metadata", "summary-out"):
         value = getattr(options, name.replace("-", "_"))
         if value is not None:
@@ -157,18 +173,10 @@ def _work(options: argparse.Namespace) -> int:
         node_id=options.node_id,
         run_id=options.run_id,
         reference=options.reference,
-        log=options.log,
+        log=node_log.NodeLog(options.log, options.log_place),
         summary_out=options.summary_out,
         report_out=options.ui_metadata,
     )
-
-
-def _new_log(root: pathlib.Path, run_id: str, name: str) -> pathlib.Path:
-    """A log file for one attempt, on the shared volume so that it outlives the pod."""
-    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")[:-3]
-    folder = root / "logs" / re.sub(r"[^A-Za-z0-9._-]+", "-", run_id)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{name}-{stamp}.log"
 
 
 if __name__ == "__main__":

@@ -1,11 +1,7 @@
 """Keeps the folder of pushed models and the metadata store in agreement."""
 
-import pathlib
-import shutil
-
-from pipeline import store
-
-_COMPLETE = "saved_model.pb"  # what the Pusher copies last
+from components.atomic_pusher import objects
+from pipeline import artifact_paths, store
 
 
 def restore(pushed: store.Artifact) -> bool:
@@ -19,12 +15,10 @@ def restore(pushed: store.Artifact) -> bool:
     Raises:
         OSError: the copy cannot be written.
     """
-    version = pathlib.Path(str(pushed.properties["pushed_destination"]))
-    if (version / _COMPLETE).is_file():
+    version = artifact_paths.of(str(pushed.properties["pushed_destination"]))
+    if (version / objects.COMPLETE).is_file():
         return False
-    partial = version.with_name(f".{version.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    shutil.rmtree(version, ignore_errors=True)
-    shutil.copytree(pushed.uri, partial)
-    partial.replace(version)
+    artifact_paths.copy_tree(
+        artifact_paths.of(pushed.uri), version, last=objects.COMPLETE
+    )
     return True

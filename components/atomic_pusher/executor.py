@@ -1,13 +1,12 @@
 """Executor of the Pusher: TFX's own, with the version appearing in one step."""
 
-import pathlib
-
 from tfx.components.pusher import executor
 from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils
 from tfx.utils import proto_utils
 
 from components.atomic_pusher import staging
+from pipeline import artifact_paths
 
 _DESTINATION = "pushed_destination"
 
@@ -19,8 +18,8 @@ class Executor(executor.Executor):
         artifact = artifact_utils.get_single_instance(output_dict["pushed_model"])
         destination = pusher_pb2.PushDestination()
         proto_utils.json_to_proto(exec_properties["push_destination"], destination)
-        base = pathlib.Path(destination.filesystem.base_directory)
-        pushed = pathlib.Path(artifact.uri)
+        base = artifact_paths.of(destination.filesystem.base_directory)
+        pushed = artifact_paths.of(artifact.uri)
         destination.filesystem.base_directory = str(staging.begin(pushed, base))
         staged = proto_utils.proto_to_json(destination)
         try:
@@ -29,7 +28,7 @@ class Executor(executor.Executor):
             )
             if artifact.get_int_custom_property("pushed") == 1:
                 copied = artifact.get_string_custom_property(_DESTINATION)
-                version = staging.finish(pushed, pathlib.Path(copied))
+                version = staging.finish(pushed, artifact_paths.of(copied))
                 artifact.set_string_custom_property(_DESTINATION, str(version))
                 artifact.set_string_custom_property("pushed_version", version.name)
             else:

@@ -3,16 +3,19 @@
 A model server loads a version as soon as its folder is there, so the version is copied
 beside it, under a name no server takes for one, and then renamed. A note in the node's
 own folder says which push is on its way: whoever finds it after the process was killed
-can take back what was done.
+can take back what was done. An object store renames no folders: see `objects`.
 """
 
 import hashlib
 import json
-import pathlib
-import shutil
+
+from components.atomic_pusher import objects
+from pipeline import artifact_paths
 
 
-def begin(pushed: pathlib.Path, base: pathlib.Path) -> pathlib.Path:
+def begin(
+    pushed: artifact_paths.Path, base: artifact_paths.Path
+) -> artifact_paths.Path:
     """Makes the folder a push copies into.
 
     Args:
@@ -25,12 +28,14 @@ def begin(pushed: pathlib.Path, base: pathlib.Path) -> pathlib.Path:
     name = hashlib.sha256(str(pushed).encode()).hexdigest()[:16]
     staging = base / f".pushing-{name}"
     _write(_note(*_owner(pushed)), {"staging": str(staging)})
-    shutil.rmtree(staging, ignore_errors=True)
+    artifact_paths.remove_tree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     return staging
 
 
-def finish(pushed: pathlib.Path, staged: pathlib.Path) -> pathlib.Path:
+def finish(
+    pushed: artifact_paths.Path, staged: artifact_paths.Path
+) -> artifact_paths.Path:
     """Moves a copied version into its place.
 
     Args:
@@ -41,55 +46,66 @@ def finish(pushed: pathlib.Path, staged: pathlib.Path) -> pathlib.Path:
         Folder of the version; the next free number if another push took that one.
     """
     staging = staged.parent
-    number = int(staged.name)
-    while not _place(staged, staging.parent / str(number), _note(*_owner(pushed))):
-        number += 1
-    shutil.rmtree(staging, ignore_errors=True)
-    return staging.parent / str(number)
+    version = staging.parent / staged.name
+    is_remote = isinstance(staged, artifact_paths.RemotePath)
+    place = objects.place if is_remote else _place
+    note = _note(*_owner(pushed))
+    while not place(staged, version, lambda content: _write(note, content)):
+        step = objects.step() if is_remote else 1
+        version = version.with_name(str(int(version.name) + step))
+    artifact_paths.remove_tree(staging, ignore_errors=True)
+    return version
 
 
-def _place(staged: pathlib.Path, version: pathlib.Path, note: pathlib.Path) -> bool:
+def _place(
+    staged: artifact_paths.Path,
+    version: artifact_paths.Path,
+    write_note: objects.WriteNote,
+) -> bool:
     """Renames, unless the version is another push's, maybe since this very moment."""
     if version.exists():
         return False
     mine = {"staging": str(staged.parent)}
-    _write(note, {**mine, "version": str(version)})
+    write_note({**mine, "version": str(version)})
     try:
         staged.rename(version)
     except OSError:
-        _write(note, mine)  # or `undo` would remove what is another's
+        write_note(mine)  # or `undo` would remove what is another's
         if version.exists():
             return False
         raise
     return True
 
 
-def undo(node_folder: pathlib.Path, execution_id: int | str) -> None:
+def undo(node_folder: artifact_paths.Path, execution_id: int | str) -> None:
     """Takes back a push whose execution did not become complete, if there was one."""
     note = _note(node_folder, execution_id)
     if not note.is_file():
         return
-    for path in json.loads(note.read_text()).values():
-        shutil.rmtree(path, ignore_errors=True)
+    content = json.loads(note.read_text())
+    claim = content.pop(objects.CLAIM, None)
+    for path in content.values():
+        artifact_paths.remove_tree(artifact_paths.of(path), ignore_errors=True)
+    if claim is not None:
+        artifact_paths.of(claim).unlink(missing_ok=True)
     note.unlink()
 
 
-def forget(node_folder: pathlib.Path, execution_id: int) -> None:
+def forget(node_folder: artifact_paths.Path, execution_id: int) -> None:
     """Removes the note once the metadata store knows of the push."""
     _note(node_folder, execution_id).unlink(missing_ok=True)
 
 
-def _owner(pushed: pathlib.Path) -> tuple[pathlib.Path, str]:
+def _owner(pushed: artifact_paths.Path) -> tuple[artifact_paths.Path, str]:
     """Node folder and execution id; on Vertex AI, what stands in their places."""
     return pushed.parents[1], pushed.name
 
 
-def _note(node_folder: pathlib.Path, execution_id: int | str) -> pathlib.Path:
+def _note(
+    node_folder: artifact_paths.Path, execution_id: int | str
+) -> artifact_paths.Path:
     return node_folder / ".system" / "pushing" / f"{execution_id}.json"
 
 
-def _write(note: pathlib.Path, content: dict[str, str]) -> None:
-    note.parent.mkdir(parents=True, exist_ok=True)
-    partial = note.with_suffix(".partial")
-    partial.write_text(json.dumps(content))
-    partial.replace(note)
+def _write(note: artifact_paths.Path, content: dict[str, str]) -> None:
+    artifact_paths.write_whole(note, json.dumps(content).encode())

@@ -1,7 +1,6 @@
 """Measures candidate and baseline on one split and decides."""
 
 import dataclasses
-import pathlib
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -14,7 +13,7 @@ from components.coco_evaluator import (
     thresholds,
 )
 from model import saved_model
-from pipeline import errors
+from pipeline import artifact_paths, errors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,8 +26,8 @@ class Assessment:
 
 
 def assess(
-    candidate: pathlib.Path,
-    baseline: pathlib.Path | None,
+    candidate: artifact_paths.Path,
+    baseline: artifact_paths.Path | None,
     files: Sequence[str],
     wanted: thresholds.Thresholds,
     batch_size: int,

@@ -1,7 +1,6 @@
 """Unpacks artifacts, has the models assessed and records the verdict."""
 
 import math
-import pathlib
 from typing import Any
 
 from tfx import types
@@ -12,6 +11,7 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components.coco_evaluator import assessment, gate, records, report, thresholds
+from pipeline import artifact_paths
 
 REASON_KEY = "reason"
 
@@ -40,15 +40,15 @@ class Executor(base_executor.BaseExecutor):
             batch_size=exec_properties["batch_size"],
         )
 
-        report.write(pathlib.Path(evaluation.uri), found, eval_config, model.uri)
+        report.write(artifact_paths.of(evaluation.uri), found, eval_config, model.uri)
         _record_metrics(evaluation, found)
         _record_models(blessing, model, baselines)
         _record_verdict(blessing, found.verdict)
 
 
-def _saved_model(model: types.Artifact) -> pathlib.Path:
+def _saved_model(model: types.Artifact) -> artifact_paths.Path:
     is_old = path_utils.is_old_model_artifact(model)
-    return pathlib.Path(path_utils.serving_model_path(model.uri, is_old))
+    return artifact_paths.of(path_utils.serving_model_path(model.uri, is_old))
 
 
 def _split_files(examples: types.Artifact, split: str) -> list[str]:

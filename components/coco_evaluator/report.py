@@ -2,13 +2,14 @@
 
 import csv
 import dataclasses
+import io
 import json
 import math
-import pathlib
 
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.coco_evaluator import assessment, coco_metrics, tfma_report
+from pipeline import artifact_paths
 
 METRICS_FILENAME = "metrics.json"
 CLASSES_FILENAME = "classes.csv"
@@ -16,7 +17,7 @@ BASELINE_FOLDER = "baseline"
 
 
 def write(
-    folder: pathlib.Path,
+    folder: artifact_paths.Path,
     found: assessment.Assessment,
     eval_config: config_pb2.EvalConfig,
     model_location: str,
@@ -59,16 +60,17 @@ def _defined(content: dict) -> dict:
     }
 
 
-def _write_classes(path: pathlib.Path, found: assessment.Assessment) -> None:
+def _write_classes(path: artifact_paths.Path, found: assessment.Assessment) -> None:
     """A row a class, the worst AP first: what to look at next."""
     classes = found.metrics.classes if found.metrics else ()
     before = found.baseline.classes if found.baseline else ()
     earlier = {each.category_id: each.mask_ap for each in before}
-    with path.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        header = ("category_id", "name", "num_objects", "mask_ap", "mask_ap50")
-        rows.writerow((*header, "baseline_mask_ap"))
-        for each in sorted(classes, key=lambda c: (math.isnan(c.mask_ap), c.mask_ap)):
-            ap = (each.mask_ap, each.mask_ap50, earlier.get(each.category_id, math.nan))
-            shown = ("" if math.isnan(value) else f"{value:.4f}" for value in ap)
-            rows.writerow((each.category_id, each.name, each.num_objects, *shown))
+    content = io.StringIO(newline="")
+    rows = csv.writer(content)
+    header = ("category_id", "name", "num_objects", "mask_ap", "mask_ap50")
+    rows.writerow((*header, "baseline_mask_ap"))
+    for each in sorted(classes, key=lambda c: (math.isnan(c.mask_ap), c.mask_ap)):
+        ap = (each.mask_ap, each.mask_ap50, earlier.get(each.category_id, math.nan))
+        shown = ("" if math.isnan(value) else f"{value:.4f}" for value in ap)
+        rows.writerow((each.category_id, each.name, each.num_objects, *shown))
+    path.write_bytes(content.getvalue().encode())

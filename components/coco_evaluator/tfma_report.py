@@ -4,7 +4,6 @@
 holds all numbers, the slice `class: <name>` those of a class.
 """
 
-import pathlib
 from collections.abc import Iterator
 
 import tensorflow as tf
@@ -23,13 +22,14 @@ from tensorflow_model_analysis.writers import (
 )
 
 from components.coco_evaluator import coco_metrics, gate, thresholds
+from pipeline import artifact_paths
 
 _METRICS_FILENAME = "metrics-00000-of-00001.tfrecord"
 _VALIDATION_FILENAME = "validations.tfrecord"
 
 
 def write_metrics(
-    folder: pathlib.Path,
+    folder: artifact_paths.Path,
     metrics: coco_metrics.MaskMetrics,
     eval_config: config_pb2.EvalConfig,
     model_location: str,
@@ -51,7 +51,7 @@ def write_metrics(
 
 
 def write_validation(
-    folder: pathlib.Path, verdict: gate.Verdict, without_baseline: bool
+    folder: artifact_paths.Path, verdict: gate.Verdict, without_baseline: bool
 ) -> None:
     """Writes the verdict with every failed threshold."""
     result = validation_result_pb2.ValidationResult(
@@ -111,7 +111,7 @@ def _failure(check: gate.Check) -> validation_result_pb2.ValidationFailure:
     return failure
 
 
-def _write_records(path: pathlib.Path, records: list[message.Message]) -> None:
+def _write_records(path: artifact_paths.Path, records: list[message.Message]) -> None:
     with tf.io.TFRecordWriter(str(path)) as writer:
         for record in records:
             writer.write(record.SerializeToString())

@@ -1,6 +1,5 @@
 """Unpacks artifacts, has the model asked and records whether it can be served."""
 
-import pathlib
 from typing import Any
 
 import tensorflow as tf
@@ -11,6 +10,7 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components.serving_validator import validation
+from pipeline import artifact_paths
 
 # As TFX's own InfraValidator writes them; its constants are private.
 BLESSED_KEY = "blessed"
@@ -33,14 +33,17 @@ class Executor(base_executor.BaseExecutor):
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
         is_old = path_utils.is_old_model_artifact(model)
 
-        found = validation.validate(
-            model=pathlib.Path(path_utils.serving_model_path(model.uri, is_old)),
-            files=_split_files(examples, exec_properties["example_split"]),
-            num_requests=exec_properties["num_requests"],
-            timeout=exec_properties["timeout_seconds"],
-        )
+        place = artifact_paths.of(path_utils.serving_model_path(model.uri, is_old))
+        # A server has its model on a disk, and no other way to reach an object store.
+        with artifact_paths.local_folder(place) as saved_model:
+            found = validation.validate(
+                model=saved_model,
+                files=_split_files(examples, exec_properties["example_split"]),
+                num_requests=exec_properties["num_requests"],
+                timeout=exec_properties["timeout_seconds"],
+            )
 
-        folder = pathlib.Path(blessing.uri)
+        folder = artifact_paths.of(blessing.uri)
         validation.write_report(found, folder / validation.REPORT_FILENAME)
         _record(blessing, found)
 

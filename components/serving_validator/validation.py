@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from components.serving_validator import checks, sandbox
 from model import saved_model
-from pipeline import errors
+from pipeline import artifact_paths, errors
 
 REPORT_FILENAME = "report.json"
 
@@ -70,7 +70,7 @@ def validate(
     )
 
 
-def write_report(found: Validation, path: pathlib.Path) -> None:
+def write_report(found: Validation, path: artifact_paths.Path) -> None:
     """Writes the whole finding as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(dataclasses.asdict(found), indent=1, ensure_ascii=False)

@@ -1,7 +1,9 @@
 import json
 
 import pytest
+from apache_beam.options import pipeline_options
 from tfx.dsl.compiler import compiler
+from tfx.dsl.components.base import executor_spec
 
 from pipeline import config, errors, graph
 
@@ -105,15 +107,40 @@ def test_engine_and_its_arguments_reach_every_node_that_uses_beam():
     )
 
 
-def test_dataflow_is_refused_a_folder_that_google_cannot_read():
+def on_dataflow():
     arguments = ["--project=p", "--region=r", "--temp_location=gs://b/t"]
     run = config.RunConfig(
         beam_runner="dataflow",
+        beam_workers=3,
         beam_args=[*arguments, "--sdk_container_image=i"],
     )
-    settings = config.PipelineConfig(name="a", run=run)
-    with pytest.raises(errors.ConfigError, match="cannot read data;"):
-        graph.create_pipeline(settings, LOCATIONS)
+    return config.PipelineConfig(name="a", run=run)
+
+
+def test_dataflow_is_refused_a_root_that_google_cannot_read():
+    with pytest.raises(errors.ConfigError, match="cannot read root; wanted a pipe"):
+        graph.create_pipeline(on_dataflow(), LOCATIONS)
+
+
+def test_on_dataflow_only_the_node_that_reads_the_volume_runs_in_its_own_pod():
+    places = graph.Locations(("/mnt/data",), "gs://b/root", "gs://b/serving")
+    pipeline = graph.create_pipeline(on_dataflow(), places)
+    runners = {}
+    for node in pipeline.components:
+        spec = node.executor_spec
+        if isinstance(spec, executor_spec.BeamExecutorSpec):
+            chosen = pipeline_options.PipelineOptions(spec.beam_pipeline_args)
+            runners[node.id] = chosen.view_as(pipeline_options.StandardOptions).runner
+            workers = chosen.view_as(pipeline_options.DirectOptions).direct_num_workers
+            if node.id == "CocoExampleGen":
+                assert workers == 3
+    dataflow = "DataflowRunner"
+    local = "pipeline.beam_runner.ProcessRunner"
+    assert runners == {
+        "CocoExampleGen": local,
+        "StatisticsGen": dataflow,
+        "Transform": dataflow,
+    }
 
 
 def test_severities_limits_and_the_number_of_queries_reach_the_gate():

@@ -40,12 +40,19 @@ def test_an_image_is_all_that_has_to_be_said():
             "b/root: lies inside kubeflow.data /mnt/pipeline/b, so",
         ),
         (
-            {"root": "gs://bucket/root"},
-            "gs://bucket/root: nodes read and write through",
+            {"root": "s3://bucket/root"},
+            "kubeflow.root s3://bucket/root: TensorFlow 2.21 has no file system for s3",
         ),
         (
-            {"root": "s3://bucket/root"},
-            "s3://bucket/root: nodes read and write through",
+            {"serving_root": "s3://bucket/serving"},
+            "kubeflow.serving_root s3://bucket/serving: TensorFlow 2.21 has no file",
+        ),
+        ({"root": "gs://bucket"}, "root gs://bucket: wanted a folder in a bucket"),
+        ({"root": "gs://b/a/../c"}, "gs://b/a/../c: wanted a folder in a bucket"),
+        ({"data": "gs://b/data"}, "gs://b/data: is read through a file system, not"),
+        (
+            {"pvc": None, "root": "gs://b/root", "serving_root": "gs://b/serving"},
+            "kubeflow.data /mnt/pipeline/data: pods do not share a disk",
         ),
         (
             {"root": "/mnt/pipeline/data/root"},
@@ -132,6 +139,19 @@ def test_weights_on_this_machine_are_refused_and_those_on_the_volume_are_not():
     assert "such as /mnt/pipeline/r50.safetensors" in message
     on_volume = settings(train={"init_from": "/mnt/pipeline/w/r50.safetensors"})
     kubeflow_checks.check(on_volume, pathlib.Path("p.yaml"))
+
+
+def test_artifacts_and_models_may_be_in_a_bucket_while_the_data_is_on_the_volume():
+    section = {"root": "gs://bucket/root", "serving_root": "gs://other/models"}
+    start = {"init_from": "gs://bucket/weights/r50.safetensors"}
+    kubeflow_checks.check(settings(section, train=start), pathlib.Path("p.yaml"))
+    mixed = {"root": "gs://bucket/root", "serving_root": "/mnt/pipeline/serving"}
+    kubeflow_checks.check(settings(mixed), pathlib.Path("p.yaml"))
+
+
+def test_weights_are_in_a_bucket_that_tensorflow_can_read():
+    message = refusal(train={"init_from": "s3://bucket/r50.safetensors"})
+    assert "train.init_from s3://bucket/r50.safetensors: TensorFlow 2.21" in message
 
 
 def test_all_problems_are_told_at_once():

@@ -31,7 +31,9 @@ def test_a_span_in_the_data_path_is_looked_up_later(folders):
     [
         ("data", "relative", "--data 'relative': wanted an absolute path"),
         ("data", "/no/such/folder", "--data /no/such/folder: no such folder"),
-        ("root", "gs://bucket/root", "--root 'gs://bucket/root': wanted an absolute"),
+        ("data", "gs://bucket/data", "--data 'gs://bucket/data': wanted an absolute"),
+        ("root", "s3://bucket/root", "--root s3://bucket/root: TensorFlow 2.21 has no"),
+        ("serving", "gs://bucket", "--serving gs://bucket: wanted a folder in a"),
         ("serving", "", "--serving '': wanted an absolute path"),
         ("root", "/dev/null/root", "/dev/null/root: cannot be made"),
     ],

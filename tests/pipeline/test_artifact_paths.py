@@ -1,0 +1,214 @@
+"""The same questions to a folder and to a bucket; the folder is `pathlib`'s own."""
+
+import os
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+from pipeline import artifact_paths
+
+TREE = {
+    "saved_model.pb": b"graph",
+    "a[1]/first.txt": b"1",
+    "a[1]/second.txt": b"22",
+    "z/deep/er": b"",
+}
+
+
+@pytest.fixture
+def bucket(gcs, request):
+    """A folder of a bucket that no other test uses."""
+    return artifact_paths.of(f"gs://bucket/{request.node.name}")
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def root(request, tmp_path):
+    return tmp_path if request.param == "folder" else request.getfixturevalue("bucket")
+
+
+def plant(folder, tree=None):
+    for name, content in (TREE if tree is None else tree).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def below(store, folder) -> dict:
+    """What is really there, without the marks of folders."""
+    names = [name for name in store.names(f"{folder}/") if not name.endswith("/")]
+    return {name.removeprefix(f"{folder}/"): store.read(name) for name in names}
+
+
+def test_an_address_keeps_its_form_through_all_that_is_done_to_a_path():
+    path = artifact_paths.of("gs://bucket/a/b.txt")
+    assert str(path) == os.fspath(path) == f"{path}" == "gs://bucket/a/b.txt"
+    assert str(path.parent / "c") == "gs://bucket/a/c"
+    assert str(path.with_name("d")) == "gs://bucket/a/d"
+    assert [str(each) for each in path.parents][:2] == ["gs://bucket/a", "gs://bucket"]
+    assert (path.name, path.suffix) == ("b.txt", ".txt")
+    assert str(path.relative_to(artifact_paths.of("gs://bucket"))) == "a/b.txt"
+    assert path.is_relative_to("gs://bucket/a")
+    assert not path.is_relative_to("gs://bucket/b")
+    assert str(pickle.loads(pickle.dumps(path))) == str(path)  # noqa: S301
+    assert repr(path) == "RemotePath('gs://bucket/a/b.txt')"
+    assert str(artifact_paths.of("gs://bucket/x/")) == "gs://bucket/x"
+
+
+def test_a_bucket_answers_as_a_folder_does(root):
+    plant(root)
+    assert (root / "a[1]").is_dir()
+    assert not (root / "a[1]").is_file()
+    assert (root / "saved_model.pb").is_file()
+    assert not (root / "saved_model.pb").is_dir()
+    for gone in ("none", "a[1]/none", "saved"):
+        path = root / gone
+        assert not path.exists()
+        assert not path.is_dir()
+        assert not path.is_file()
+    names = {path.name for path in root.iterdir()}
+    assert names == {"saved_model.pb", "a[1]", "z"}
+    found = sorted(str(path.relative_to(root)) for path in root.glob("*/*.txt"))
+    assert found == ["a[1]/first.txt", "a[1]/second.txt"]
+    assert list((root / "none").glob("*")) == []
+    assert list(root.glob("*/first.txt")) == [root / "a[1]" / "first.txt"]
+    assert (root / "a[1]" / "second.txt").read_text() == "22"
+    assert (root / "z" / "deep" / "er").read_bytes() == b""
+
+
+def test_what_is_not_there_is_told_as_a_folder_tells_it(root):
+    for question in (
+        lambda: (root / "none").read_bytes(),
+        lambda: (root / "none").unlink(),
+        lambda: list((root / "none").iterdir()),
+        lambda: artifact_paths.remove_tree(root / "none"),
+    ):
+        with pytest.raises(FileNotFoundError) as caught:
+            question()
+        assert caught.value.filename == str(root / "none")
+        assert caught.value.strerror
+    (root / "none").unlink(missing_ok=True)
+    artifact_paths.remove_tree(root / "none", ignore_errors=True)
+
+
+def test_a_file_is_replaced_whole_and_its_new_length_is_read(root):
+    for content in (b"short", b"much longer than before", b"s", b""):
+        artifact_paths.write_whole(root / "new" / "file", content)
+        assert (root / "new" / "file").read_bytes() == content
+    assert [path.name for path in (root / "new").iterdir()] == ["file"]
+
+
+def test_text_is_utf_8(root):
+    plant(root, {"x": b""})
+    (root / "x").write_text("ä€", encoding="utf-8")
+    assert (root / "x").read_bytes() == "ä€".encode()
+    assert (root / "x").read_text(encoding="utf-8") == "ä€"
+
+
+def test_a_tree_is_removed_and_its_neighbour_is_not(root):
+    plant(root / "tree")
+    plant(root / "tree2", {"x": b"x"})
+    artifact_paths.remove_tree(root / "tree")
+    assert {path.name for path in root.iterdir()} == {"tree2"}
+
+
+def test_a_copy_replaces_what_was_there(root):
+    source = plant(root / "source")
+    target = plant(root / "target", {"left/over": b"old"})
+    artifact_paths.copy_tree(source, target, last="saved_model.pb")
+    assert {p.name for p in target.iterdir()} == {"saved_model.pb", "a[1]", "z"}
+    assert (target / "a[1]" / "second.txt").read_bytes() == b"22"
+    assert (source / "saved_model.pb").is_file()
+    assert {path.name for path in root.iterdir()} == {"source", "target"}
+
+
+def test_a_moved_tree_is_gone_where_it_was(root):
+    source = plant(root / "source")
+    artifact_paths.move_tree(source, root / "target")
+    assert {path.name for path in root.iterdir()} == {"target"}
+    assert (root / "target" / "a[1]" / "first.txt").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("act", [artifact_paths.copy_tree, artifact_paths.move_tree])
+def test_the_file_that_says_that_all_is_there_comes_last(gcs, bucket, act):
+    plant(bucket / "source")
+    gcs.fail_next(100, status=403, method="POST")  # a copy within the store
+    gcs.fail_next(100, status=403, method="PUT")
+    with pytest.raises(PermissionError):
+        act(bucket / "source", bucket / "target", last="a[1]/first.txt")
+    gcs.recover()
+    artifact_paths.remove_tree(bucket / "target", ignore_errors=True)
+    begun = len(gcs.requests())
+    act(bucket / "source", bucket / "target", last="a[1]/first.txt")
+    assert below(gcs, bucket / "target") == TREE
+    names = ("first.txt", "second.txt", "saved_model.pb", "deep%2Fer")
+    touched = [n for r in gcs.requests()[begun:] for n in names if n in r]
+    assert set(touched) == set(names)
+    assert touched[-1] == "first.txt"
+
+
+def test_others_than_tensorflow_get_a_copy_of_a_bucket_and_a_folder_itself(
+    bucket, tmp_path
+):
+    with artifact_paths.local_folder(plant(bucket)) as here:
+        found = {p.relative_to(here).as_posix() for p in here.rglob("*") if p.is_file()}
+        assert found == set(TREE)
+        assert (here / "saved_model.pb").read_bytes() == b"graph"
+    assert not here.exists()
+    with artifact_paths.local_folder(tmp_path) as here:
+        assert here == tmp_path
+
+
+def test_a_bucket_that_may_not_be_read_is_an_error_of_the_system(gcs, bucket):
+    gcs.fail_next(100, status=403)
+    with pytest.raises(PermissionError) as caught:
+        (bucket / "x").read_bytes()
+    gcs.recover()
+    assert caught.value.filename == f"{bucket}/x"
+
+
+def test_folders_are_made_without_a_question_about_the_bucket_itself(gcs, bucket):
+    begun = len(gcs.requests())
+    (bucket / "a" / "b").mkdir()
+    (bucket / "a" / "b").mkdir(parents=True, exist_ok=True)
+    assert (bucket / "a" / "b").is_dir()
+    asked = [request.rpartition("/")[2] for request in gcs.requests()[begun:]]
+    assert asked
+    assert "bucket" not in asked
+
+
+def test_a_file_system_that_tensorflow_lacks_is_an_error_of_the_system():
+    with pytest.raises(OSError, match="scheme 's3' not implemented"):
+        artifact_paths.of("s3://bucket/x").read_bytes()
+
+
+def test_folders_do_not_need_tensorflow():
+    program = (
+        "import sys\n"
+        "from pipeline import artifact_paths\n"
+        "path = artifact_paths.of('/tmp')\n"
+        "assert path.is_dir()\n"
+        "assert str(artifact_paths.of('gs://b/x') / 'y') == 'gs://b/x/y'\n"
+        "assert 'tensorflow' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("gs://bucket/folder", None),
+        ("gs://bucket/a/b/", None),
+        ("gs://bucket", "wanted a folder in a bucket"),
+        ("gs://bucket//", "wanted a folder in a bucket"),
+        ("gs:///folder", "wanted a folder in a bucket"),
+        ("gs://bucket/../folder", "wanted a folder in a bucket"),
+        ("s3://bucket/folder", "no file system for s3://"),
+        ("hdfs://host/folder", "no file system for hdfs://"),
+    ],
+)
+def test_only_a_folder_in_cloud_storage_will_do(address, reason):
+    assert artifact_paths.is_remote(address)
+    fault = artifact_paths.fault(address)
+    assert fault is None if reason is None else reason in fault
