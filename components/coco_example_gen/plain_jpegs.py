@@ -20,6 +20,7 @@ _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/"
 _TURN = b"Orientation"
 _ORIENTATION, _UPRIGHT = 0x0112, 1
 _RGB = 3
+_MOST_SIDE = 65_500  # px; libjpeg refuses more, though the format has room for 65,535
 _MOST_SEGMENTS = 1000  # a long colour profile takes 255
 # Inside the code of the pixels 0xff stands before a zero or a restart's number.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -92,9 +93,10 @@ def _says_more(told: bytes) -> bool:
 
 
 def _is_plain_frame(segment: bytes) -> bool:
-    """8 bits, a size of its own, three colours."""
+    """8 bits, a size of its own that decoders take, three colours."""
     is_whole = len(segment) == 10 + 3 * _RGB
-    has_size = b"\0\0" not in (segment[5:7], segment[7:9])
+    sides = (segment[5:7], segment[7:9])
+    has_size = all(0 < int.from_bytes(side, "big") <= _MOST_SIDE for side in sides)
     return is_whole and segment[4] == 8 and segment[9] == _RGB and has_size
 
 

@@ -1,4 +1,5 @@
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -33,6 +34,13 @@ def jpeg(mode="RGB", **options):
     return file.getvalue()
 
 
+def resized(height, width):
+    """A JPEG whose head says another size than its pixels have."""
+    content = jpeg()
+    at = content.index(b"\xff\xc0") + 5
+    return content[:at] + struct.pack(">HH", height, width) + content[at + 4 :]
+
+
 PLAIN = {
     "default": {},
     "best": {"quality": 100, "subsampling": 0},
@@ -54,11 +62,22 @@ def test_the_size_of_plain_jpegs_is_told(options):
     assert plain_jpegs.size(jpeg(**options)) == (HEIGHT, WIDTH)
 
 
+def test_the_largest_side_is_what_tensorflow_takes():
+    largest, larger = resized(1, 65_500), resized(1, 65_501)
+    assert plain_jpegs.size(largest) == (1, 65_500)
+    assert tf.io.decode_jpeg(largest).shape == (1, 65_500, 3)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        tf.io.decode_jpeg(larger)
+
+
 def test_bytes_after_the_end_do_not_matter():
     assert plain_jpegs.size(jpeg() + b"\0" * 50) == (HEIGHT, WIDTH)
 
 
 OTHERS = {
+    "without a size": resized(0, WIDTH),
+    "wider than decoders take": resized(HEIGHT, 65_501),
+    "higher than decoders take": resized(65_501, WIDTH),
     "gray": jpeg("L"),
     "CMYK": jpeg("CMYK"),
     "progressive": jpeg(progressive=True),
