@@ -98,6 +98,7 @@ class Attempt:
         self._reached = time.monotonic()
         self._was_replaced = False
         self._ended = threading.Event()
+        self._life = threading.Thread(target=self._show_life, daemon=True)
 
     def start(self) -> None:
         """Takes the node over and waits until earlier attempts have stopped.
@@ -109,7 +110,7 @@ class Attempt:
         self._marks.beat(self._name, 0)
         self._marks.take_over(self._name)
         self._reached = time.monotonic()
-        threading.Thread(target=self._show_life, daemon=True).start()
+        self._life.start()
         if earlier:
             time.sleep(self._pace.stop)
         if not self.may_go_on():
@@ -125,6 +126,7 @@ class Attempt:
     def end(self) -> None:
         """Says that it has stopped."""
         self._ended.set()
+        self._life.join(self._pace.cut_off)  # or its last sign would come after this
         self._marks.remove(self._name)
 
     def _show_life(self) -> None:

@@ -1,8 +1,9 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from model import checkpoints, mask2former, optimizer
-from pipeline import config
+from pipeline import artifact_paths, config
 
 
 def _parts(tiny_model_config, run_dir, seed):
@@ -42,3 +43,43 @@ def test_only_the_last_two_are_kept(tiny_model_config, tmp_path):
         saved.save()
     names = sorted(path.name for path in tmp_path.glob("*.index"))
     assert names == ["ckpt-10.index", "ckpt-15.index"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "bucket"])
+def test_a_moved_run_is_restored_where_it_is_now_and_not_where_it_was(
+    tiny_model_config, tmp_path, kind, request
+):
+    folder = tmp_path
+    if kind == "bucket":
+        request.getfixturevalue("gcs")
+        folder = artifact_paths.of("gs://bucket/moved")
+    run, kept = folder / "unfinished", folder / "run" / "checkpoints"
+    kept.parent.mkdir(parents=True)
+    _, adamw, saved = _parts(tiny_model_config, run, seed=0)
+    adamw.step.assign(17)
+    saved.save()
+    checkpoints.move(run, kept)
+    _, _, moved = _parts(tiny_model_config, kept, seed=1)
+    assert moved.restore_latest() == 17
+    _, _, fresh = _parts(tiny_model_config, run, seed=1)
+    assert fresh.restore_latest() == 0
+
+
+def test_what_is_left_of_a_move_that_was_cut_off_is_no_checkpoint(
+    tiny_model_config, gcs, monkeypatch
+):
+    run = artifact_paths.of("gs://bucket/cut/unfinished")
+    _, adamw, saved = _parts(tiny_model_config, run, seed=0)
+    adamw.step.assign(17)
+    saved.save()
+    files = artifact_paths._prepared
+
+    def two_of(*arguments):
+        return files(*arguments)[:2]
+
+    monkeypatch.setattr(artifact_paths, "_prepared", two_of)
+    monkeypatch.setattr(artifact_paths, "remove_tree", lambda *a, **k: None)
+    checkpoints.move(run, artifact_paths.of("gs://bucket/cut/checkpoints"))
+    assert [name for name in gcs.names(f"{run}/") if "ckpt-17" in name]
+    _, _, again = _parts(tiny_model_config, run, seed=1)
+    assert again.restore_latest() == 0

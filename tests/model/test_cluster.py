@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from model import cluster
+from pipeline import artifact_paths
 
 HOSTS = ["chief:1", "worker:1"]
 
@@ -57,6 +58,14 @@ def test_a_worker_gets_the_chiefs_call_and_leaves_after_it(tmp_path):
     worker.join(30)
     assert not worker.is_alive()
     assert found == [{"train_files": ["a"]}]
+
+
+def test_the_call_may_be_in_a_bucket(gcs):
+    cluster.configure(HOSTS, 0)
+    folder = artifact_paths.of("gs://bucket/demo/Trainer")
+    with cluster.announced({"train_files": ["a"]}, folder):
+        assert cluster.wait_for_call(folder) == {"train_files": ["a"]}
+    assert [n for n in gcs.names(f"{folder}/") if not n.endswith("/")] == []
 
 
 def test_a_failure_of_the_chief_takes_the_call_back(tmp_path):

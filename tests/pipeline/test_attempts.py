@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from pipeline import attempts, errors
+from pipeline import artifact_paths, attempts, errors
 
 QUICK = attempts.Pace(beat=0.02, cut_off=0.5, stop=0.3)
 # So slow that a test would notice a wait that is not needed.
@@ -94,6 +94,27 @@ def test_an_attempt_that_cannot_reach_its_marks_stops(marks):
     attempt.start()
     marks._folder.rename(marks._folder.with_name("cut-off"))
     wait_until(lambda: not attempt.may_go_on())
+
+
+def test_attempts_leave_their_marks_in_a_bucket_as_well(gcs):
+    marks = attempts.Marks(artifact_paths.of("gs://bucket/marks/Trainer"), "run/1")
+    first, second = attempts.Attempt(marks, SLOW), attempts.Attempt(marks, QUICK)
+    first.start()
+    wait_until(lambda: sum(marks.beats().values()) > 1)
+    second.start()
+    wait_until(lambda: not first.may_go_on())
+    assert len(marks.beats()) == 1
+    second.end()
+    assert [n for n in gcs.names("gs://bucket/marks/") if not n.endswith("/")] == []
+
+
+def test_an_attempt_that_cannot_reach_its_bucket_stops(gcs):
+    marks = attempts.Marks(artifact_paths.of("gs://bucket/cut/Trainer"), "run/1")
+    attempt = attempts.Attempt(marks, QUICK)
+    attempt.start()
+    gcs.fail_next(100_000, status=403)
+    wait_until(lambda: not attempt.may_go_on())
+    gcs.recover()
 
 
 def test_runs_and_nodes_do_not_see_each_others_marks(marks, tmp_path):

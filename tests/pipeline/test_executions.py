@@ -4,7 +4,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.atomic_pusher import staging
-from pipeline import attempts, executions
+from pipeline import artifact_paths, attempts, executions
 
 Execution = pb.Execution
 
@@ -66,6 +66,19 @@ def test_a_killed_attempt_is_recorded_as_failed_and_its_outputs_are_removed(
     assert executions.mend(store, pusher) == [killed]
     assert states(store) == {killed: Execution.FAILED}
     assert not any(folder.exists() for folder in folders)
+
+
+def test_what_a_killed_attempt_left_in_a_bucket_is_removed(store, gcs):
+    folder = artifact_paths.of("gs://bucket/mended/Pusher")
+    node_run = executions.NodeRun("demo", "monday", "Pusher", folder)
+    killed = record(store, node_run, Execution.RUNNING)
+    folders = written(node_run, killed)
+    other = folder / "pushed_model" / f"{killed}1"
+    (other / "part").write_text("of another execution")
+    assert all(gcs.names(f"{each}/part") for each in folders)
+    assert executions.mend(store, node_run) == [killed]
+    assert not any(gcs.names(f"{each}/") for each in folders)
+    assert gcs.names(f"{other}/part")
 
 
 def test_outputs_of_a_failed_attempt_that_was_killed_again_are_removed(store, pusher):

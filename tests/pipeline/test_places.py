@@ -21,6 +21,22 @@ def test_folders_that_are_written_are_made(folders, tmp_path):
     assert found.serving.is_dir()
 
 
+def test_places_in_a_bucket_are_made_while_the_data_is_in_a_folder(folders, gcs):
+    inside = {"root": "gs://bucket/team/root/", "serving": "gs://bucket/serving"}
+    found = places.require(**{**folders, **inside})
+    assert str(found.root) == "gs://bucket/team/root"
+    assert found.root.is_dir()
+    assert "gs://bucket/serving/" in gcs.names("gs://bucket/")
+
+
+def test_a_bucket_that_pods_may_not_use_is_refused_with_what_to_grant(folders, gcs):
+    gcs.fail_next(100, status=403)
+    message = "gs://bucket/closed: cannot be made: .*403.* may make, read, list and"
+    with pytest.raises(errors.ConfigError, match=message):
+        places.require(**{**folders, "root": "gs://bucket/closed"})
+    gcs.recover()
+
+
 def test_a_span_in_the_data_path_is_looked_up_later(folders):
     path = f"{folders['data']}/span-{{SPAN}}"
     assert places.require(**{**folders, "data": path}).data == (path,)

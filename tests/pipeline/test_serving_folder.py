@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from pipeline import serving_folder, store
+from pipeline import artifact_paths, serving_folder, store
 
 
 def pushed(tmp_path) -> store.Artifact:
@@ -31,3 +31,25 @@ def test_a_version_that_was_lost_is_put_back(tmp_path, damage):
     assert serving_folder.restore(artifact)
     assert (version / "saved_model.pb").read_bytes() == b"graph"
     assert [path.name for path in version.parent.iterdir()] == ["17"]
+
+
+@pytest.mark.parametrize("damage", ["removed", "half"])
+def test_a_version_that_a_bucket_lost_is_put_back(gcs, damage):
+    place = f"gs://bucket/{damage}"
+    for name in ("saved_model.pb", "variables/variables.index"):
+        gcs.write(f"{place}/artifact/{name}", name.encode())
+    if damage == "half":
+        gcs.write(f"{place}/serving/17/variables/left_over", b"")
+    artifact = store.Artifact(
+        1,
+        "PushedModel",
+        f"{place}/artifact",
+        {"pushed_destination": f"{place}/serving/17"},
+    )
+    assert serving_folder.restore(artifact)
+    version = artifact_paths.of(f"{place}/serving/17")
+    assert (version / "saved_model.pb").read_bytes() == b"saved_model.pb"
+    assert [path.name for path in (version / "variables").iterdir()] == [
+        "variables.index"
+    ]
+    assert not serving_folder.restore(artifact)

@@ -14,6 +14,7 @@ from components.coco_evaluator import (
     report,
     thresholds,
 )
+from pipeline import artifact_paths
 
 NAN = float("nan")
 
@@ -122,6 +123,22 @@ def test_a_failed_change_and_a_failed_class_are_told_apart(tmp_path):
     change, of_class = result.metric_validations_per_slice
     assert change.failures[0].metric_key.is_diff
     assert of_class.slice_key.single_slice_keys[0].bytes_value == b"box, long"
+
+
+def test_a_report_in_a_bucket_is_that_of_a_folder(tmp_path, gcs):
+    found = assessed(baseline=metrics(0.45, 0.7, 0.3))
+    places = (tmp_path, artifact_paths.of("gs://bucket/evaluation"))
+    for place in places:
+        report.write(place, found, eval_config(0.4, {}), "model")
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    names = {path.relative_to(tmp_path).as_posix() for path in files}
+    assert "classes.csv" in names
+    assert "baseline/eval_config.json" in names
+    for name in names:
+        there = gcs.read(f"gs://bucket/evaluation/{name}")
+        assert there == (tmp_path / name).read_bytes(), name
+    result = tfma.load_validation_result("gs://bucket/evaluation")
+    assert result.validation_ok
 
 
 def test_nothing_measured_still_leaves_a_report(tmp_path):
