@@ -73,13 +73,11 @@ class Cluster:
         for attempt in range(
             1 + self._retries[kubeflow_names.task_name(task or "prepare")]
         ):
-            wanted = self._signals[attempt] if attempt < len(self._signals) else None
+            wanted = self.signal(task, attempt)
             code = self._attempt(command, task, wanted)
             self.attempts.append((task or "prepare", code))
             if task == "Pusher" and code:
-                self.half_pushed.append(
-                    sorted(path.name for path in self._serving.glob("*/*"))
-                )
+                self.half_pushed.append(self.pushed())
             if code == 0:
                 return status.Status.SUCCESS
         return status.Status.FAILURE
@@ -98,7 +96,7 @@ class Cluster:
         first_line = len(self.output)
         reader.start()
         if wanted is not None:
-            self._wait_until_at_work(process, task, first_line)
+            self.wait_until_at_work(process, task, first_line)
             _send(process, wanted)
         code = process.wait()
         reader.join(timeout=10)
@@ -108,7 +106,15 @@ class Cluster:
         for line in process.stdout:
             self.output.append(line.rstrip())
 
-    def _wait_until_at_work(
+    def signal(self, task: str, attempt: int) -> signal.Signals | None:
+        """What an attempt is sent while it is at work."""
+        return self._signals[attempt] if attempt < len(self._signals) else None
+
+    def pushed(self) -> list[str]:
+        """Names of what there is beside the pushed versions, and of them."""
+        return sorted(path.name for path in self._serving.glob("*/*"))
+
+    def wait_until_at_work(
         self, process: subprocess.Popen, task: str, first_line: int
     ) -> None:
         """Waits for the node's executor; for the Pusher's, until it copies."""

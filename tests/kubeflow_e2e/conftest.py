@@ -102,14 +102,19 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def finished(server, data, tmp_path_factory, password):
+def cluster():
+    """The module `cluster`, which takes seconds to import."""
+    return _module("cluster")
+
+
+@pytest.fixture(scope="session")
+def finished(server, data, tmp_path_factory, password, cluster, compile_tiny):
     """The compiled demo, run twice; in the first run every node is killed twice."""
     from pipeline import metadata_url
 
-    cluster = _module("cluster")
     folder = tmp_path_factory.mktemp("cluster")
     volume = folder / "volume"
-    compiled = _compile(folder / "pipeline.yaml", volume, data)
+    compiled = compile_tiny(folder / "pipeline.yaml", str(volume), volume.parents[1])
     url = f"{server}/m2f_e2e"
     environment = {"M2F_METADATA_URL": url, "M2F_METADATA_PASSWORD": password}
     killing = (signal.SIGKILL, signal.SIGTERM)
@@ -125,22 +130,28 @@ def finished(server, data, tmp_path_factory, password):
     return Finished(volume, compiled, clusters, runs, store, url)
 
 
-def _compile(out: pathlib.Path, volume: pathlib.Path, data: pathlib.Path):
+@pytest.fixture(scope="session")
+def compile_tiny(data):
+    """Compiles the smallest configuration, for Python instead of a container."""
     from pipeline import config_file, kubeflow
 
-    settings = config_file.load("demo.yaml", tiny.OVERRIDES)
-    cluster = {
-        "image": "registry.example/m2f:1",
-        "root": str(volume / "artifacts"),
-        "serving_root": str(volume / "serving"),
-        "data": str(data),
-        "pvc": {"mount_path": str(volume.parents[1])},
-        "defaults": {"retries": 2},
-    }
-    values = {**settings.model_dump(exclude_unset=True), "kubeflow": cluster}
-    checked = config_file.from_values(values, [], "tiny")
-    kubeflow.compile_yaml(checked, out, python=sys.executable)
-    return out
+    def compile_it(out: pathlib.Path, place: str, mounted: pathlib.Path):
+        """Writes the compiled file; `place` is above the roots."""
+        settings = config_file.load("demo.yaml", tiny.OVERRIDES)
+        section = {
+            "image": "registry.example/m2f:1",
+            "root": f"{place}/artifacts",
+            "serving_root": f"{place}/serving",
+            "data": str(data),
+            "pvc": {"mount_path": str(mounted)},
+            "defaults": {"retries": 2},
+        }
+        values = {**settings.model_dump(exclude_unset=True), "kubeflow": section}
+        checked = config_file.from_values(values, [], "tiny")
+        kubeflow.compile_yaml(checked, out, python=sys.executable)
+        return out
+
+    return compile_it
 
 
 @pytest.fixture(scope="session")
