@@ -40,7 +40,7 @@ class Store:
         return self._environment
 
     def requests(self) -> list[str]:
-        """Method and address of all that was asked, in order."""
+        """Method and address of all that was asked, and which bytes came with it."""
         return list(self._requests)
 
     def refused(self) -> list[str]:
@@ -80,7 +80,9 @@ class Store:
     def answer(self, request: gcs_api.Request) -> gcs_api.Response:
         """Answers a request, or fails as was asked for."""
         with self._lock:
-            self._requests.append(f"{request.method} {request.host}{request.path}")
+            sent = request.headers.get("content-range", "")
+            address = f"{request.host}{request.path}"
+            self._requests.append(f"{request.method} {address} {sent}".rstrip())
             fault = next((f for f in self._faults if f.hits(request)), None)
             if fault:
                 fault.count -= 1
