@@ -164,8 +164,10 @@ def evaluate(
 @app.command()
 def lineage(
     model: Annotated[
-        pathlib.Path | None,
-        typer.Argument(help="A pushed version; the latest one if left out."),
+        str | None,
+        typer.Argument(
+            help="A pushed version, also in gs://; the latest one if left out."
+        ),
     ] = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     metadata: Annotated[

@@ -9,7 +9,14 @@ from collections.abc import Iterator, Sequence
 import rich.console
 
 from model import model_folder
-from pipeline import config, config_file, console, errors, workspace
+from pipeline import (
+    artifact_paths,
+    config,
+    config_file,
+    console,
+    errors,
+    workspace,
+)
 
 _QUICK_IMAGES = {"num_train": 32, "num_eval": 8}
 _QUICK_OVERRIDES = (
@@ -85,7 +92,7 @@ def evaluate(model: pathlib.Path, data: pathlib.Path, batch_size: int) -> int:
     return 0
 
 
-def lineage(model: pathlib.Path | None, root: pathlib.Path, url: str | None) -> int:
+def lineage(model: str | None, root: pathlib.Path, url: str | None) -> int:
     """Prints the tree from a pushed model to its data.
 
     Args:
@@ -99,7 +106,7 @@ def lineage(model: pathlib.Path | None, root: pathlib.Path, url: str | None) -> 
     else:
         with console.quiet(pathlib.Path(os.devnull)):
             found = store.Store.connect(url)
-    tree = tracer.tree(found, model)
+    tree = tracer.tree(found, artifact_paths.of(model) if model else None)
     terminal = rich.console.Console(highlight=False)
     if not terminal.is_terminal:  # a file or a pipe has no edge to wrap at
         terminal.width = 1000

@@ -8,7 +8,7 @@ import rich.tree
 import yaml
 from rich.markup import escape
 
-from pipeline import errors, store
+from pipeline import artifact_paths, errors, store
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Trace:
     gate: store.Execution | None
 
 
-def tree(metadata: store.Store, model: pathlib.Path | None) -> rich.tree.Tree:
+def tree(metadata: store.Store, model: artifact_paths.Path | None) -> rich.tree.Tree:
     """Draws the trace of `model`, or of the model pushed last.
 
     Raises:
@@ -34,7 +34,7 @@ def tree(metadata: store.Store, model: pathlib.Path | None) -> rich.tree.Tree:
     return _draw(trace(metadata, model))
 
 
-def trace(metadata: store.Store, model: pathlib.Path | None) -> Trace:
+def trace(metadata: store.Store, model: artifact_paths.Path | None) -> Trace:
     """Walks from a pushed model to the examples it was trained on.
 
     Raises:
@@ -65,7 +65,7 @@ def trace(metadata: store.Store, model: pathlib.Path | None) -> Trace:
     )
 
 
-def _find(metadata: store.Store, model: pathlib.Path | None) -> store.Artifact:
+def _find(metadata: store.Store, model: artifact_paths.Path | None) -> store.Artifact:
     pushed = [
         artifact
         for artifact in metadata.artifacts("PushedModel")
@@ -78,9 +78,10 @@ def _find(metadata: store.Store, model: pathlib.Path | None) -> store.Artifact:
         )
     if model is None:
         return pushed[-1]
-    wanted = model.absolute()
+    is_folder = isinstance(model, pathlib.Path)
+    wanted = model.absolute() if is_folder else model
     for artifact in reversed(pushed):
-        destination = pathlib.Path(str(artifact.properties["pushed_destination"]))
+        destination = artifact_paths.of(str(artifact.properties["pushed_destination"]))
         if wanted in (destination, destination.parent):
             return artifact
     known = "\n  ".join(str(a.properties["pushed_destination"]) for a in pushed[-20:])

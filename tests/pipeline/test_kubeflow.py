@@ -84,6 +84,18 @@ def test_weights_on_the_volume_need_not_be_on_this_machine(tmp_path):
     assert embedded["train"]["init_from"] == path
 
 
+def test_roots_in_a_bucket_reach_the_first_task_and_need_no_store_here(tmp_path):
+    roots = {"root": "gs://bucket/root", "serving_root": "gs://bucket/serving"}
+    settings = compiled_kfp.settings(
+        {**compiled_kfp.CLUSTER, **roots},
+        train={"init_from": "gs://bucket/weights/r50.safetensors"},
+    )
+    kubeflow.compile_yaml(settings, tmp_path / "p.yaml")
+    found = compiled_kfp.Compiled(tmp_path / "p.yaml")
+    assert found.argument("prepare", "--root") == "gs://bucket/root"
+    assert found.argument("prepare", "--serving") == "gs://bucket/serving"
+
+
 def test_nothing_is_written_when_something_is_refused(tmp_path):
     out = tmp_path / "p.yaml"
     with pytest.raises(errors.ConfigError, match="no such node"):

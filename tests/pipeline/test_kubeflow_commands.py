@@ -36,6 +36,25 @@ def test_the_status_command_prints_the_nodes_and_fails_when_the_run_did(
     assert gate.split() == ["DataGate", "FAILED", "exit", "code", "1"]
 
 
+def test_the_compile_command_says_what_does_not_run_on_dataflow(tmp_path, capfd):
+    arguments = ("--project=p", "--region=r", "--temp_location=gs://b/t")
+    values = {
+        "kubeflow.image": "i",
+        "kubeflow.serving_root": "gs://b/serving",
+        "run.beam_runner": "dataflow",
+        "run.beam_args": f"[{', '.join(arguments)}, --sdk_container_image=i]",
+    }
+    chosen = [f"--set={key}={value}" for key, value in values.items()]
+    out = tmp_path / "p.yaml"
+    command = ("compile", "--config", "demo.yaml", "--out", out, *chosen)
+    refused = m2f(*command)
+    assert refused.exit_code == 2
+    assert "Google's machines cannot read /mnt/pipeline/artifacts" in refused.stderr
+    done = m2f(*command, "--set=kubeflow.root=gs://b/root")
+    assert done.exit_code == 0, done.stderr
+    assert "CocoExampleGen runs in its own pod" in capfd.readouterr().out
+
+
 def test_the_submit_command_prints_the_id_and_the_page(api, package):
     host = f"{api.access.host}/"
     done = m2f("submit", package, "--host", host, "--set", "train.steps=9")

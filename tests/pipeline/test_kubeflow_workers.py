@@ -91,6 +91,15 @@ def test_two_workers_join_a_chief_that_is_none_of_the_job(manifests):
     ]
 
 
+def test_workers_wait_for_the_call_where_the_trainer_leaves_it(tmp_path):
+    for root in ("/mnt/pipeline/artifacts", "gs://bucket/artifacts"):
+        path = tmp_path / "workers.yaml"
+        kubeflow_workers.write_manifests(settings(root=root), path)
+        *_, job = yaml.safe_load_all(path.read_text())
+        (container,) = job["spec"]["template"]["spec"]["containers"]
+        assert container["args"][:2] == ["--folder", f"{root}/my_demo/Trainer"]
+
+
 def test_a_worker_gets_the_trainers_resources(manifests):
     pod = manifests[2]["spec"]["template"]["spec"]
     (worker,) = pod["containers"]

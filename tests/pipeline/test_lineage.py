@@ -6,10 +6,10 @@ import mlmd
 import pytest
 import rich.console
 
-from pipeline import errors, lineage, store
+from pipeline import artifact_paths, errors, lineage, store
 
 
-def run(ml, name, *, pushed=1, baseline=None):
+def run(ml, name, *, pushed=1, baseline=None, serving="/serving/demo"):
     """Writes a run of all nodes, whose artifacts carry its name.
 
     Returns:
@@ -24,7 +24,7 @@ def run(ml, name, *, pushed=1, baseline=None):
     verdict = mlmd.artifact("ModelBlessing", blessed=1, reason=f"{name} [won]")
     evaluation = mlmd.artifact("Evaluation", "/report", mask_ap=0.25, num_images=8)
     infra = mlmd.artifact("InfraBlessing", blessed=0, reason="too slow")
-    destination = f"/serving/demo/{name}"
+    destination = f"{serving}/{name}"
     push = mlmd.artifact("PushedModel", pushed=pushed, pushed_destination=destination)
     settings = json.dumps({"name": f"small {name}", "steps": 12})
     config = json.dumps({"config": settings, "info": {"code_digest": "abc"}})
@@ -99,6 +99,15 @@ def test_the_trace_of_each_pushed_model_stays_within_its_own_run(ml, tmp_path):
         for node, execution in executions.items():
             assert (execution.node_id, execution.run_id) == (node, name)
             assert execution.execution_id == made[name][node]
+
+
+def test_a_model_that_was_pushed_to_a_bucket_is_found_by_its_address(ml, tmp_path):
+    for name in ("1", "2"):
+        run(ml, name, serving="gs://bucket/serving/demo")
+    wanted = {"": "2", "/1": "1", "/2": "2"}
+    for below, name in wanted.items():
+        model = artifact_paths.of(f"gs://bucket/serving/demo{below}")
+        assert lineage.trace(opened(tmp_path), model).pusher.run_id == name
 
 
 def test_the_tree_tells_verdict_baseline_configuration_and_data(ml, tmp_path):
