@@ -16,6 +16,7 @@ from components.coco_example_gen import (
     examples,
     figures,
     labelme_pictures,
+    panoptic,
     pictures,
     plans,
     problems,
@@ -150,7 +151,11 @@ def _record_of(
         return None
     for kind, message in picture.notes:
         _add(log, kind, file, image, message, "kept")
-    drawn = examples.draw_objects(image, _root_of(image, plan), file, log)
+    root = _root_of(image, plan)
+    drawn = examples.draw_objects(image, root, file, log)
+    size = (image.height, image.width)
+    for message in panoptic.unlisted(image.listed_segments, root, *size):
+        _add(log, "unlisted_segment", file, image, message, "left out")
     if not drawn:
         message = "no object is annotated, or none is left"
         _add(log, "image_without_objects", file, image, message, "kept")

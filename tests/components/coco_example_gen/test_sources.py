@@ -91,6 +91,39 @@ def test_panoptic_segments_of_things_are_instances(tmp_path, ingest):
     assert ingested.summary["layout"] == "panoptic"
 
 
+def test_pixels_of_panoptic_segments_that_are_not_listed_are_told(tmp_path, ingest):
+    ids = np.zeros([source_files.HEIGHT, source_files.WIDTH, 3], np.uint8)
+    ids[:2] = [9, 0, 0]  # 2 x 12 px that the second file does not list
+    ids[15, 5:8] = [0, 9, 0]  # nor these 3
+    ids[source_files.square() == 1] = [44, 1, 7]
+    square = {"id": 44 + 256 + 7 * 65536, "category_id": 5, "iscrowd": 0}
+    others = [{"id": i, "category_id": 5, "iscrowd": 0} for i in (9, 9 * 256)]
+    for split, number in (("train", 1), ("val", 2)):
+        png = source_files.png(ids)
+        source_files.put(tmp_path, f"annotations/panoptic_{split}/{number}.png", png)
+        picture = source_files.picture(number)
+        source_files.put(tmp_path, f"{split}/{number}.png", picture)
+        segments = [square] if split == "val" else [square, *others]
+        rows = [
+            {"image_id": 7, "file_name": f"{number}.png", "segments_info": segments}
+        ]
+        images = [source_files.entry(7, file_name=f"{number}.png")]
+        content = source_files.coco(images, rows)
+        source_files.put(tmp_path, f"annotations/panoptic_{split}.json", content)
+    ingested = ingest(tmp_path)
+    ((name, mask),) = source_files.stored(ingested)["val/2.png"]
+    np.testing.assert_array_equal(mask, source_files.square())
+    (told,) = ingested.occurrences
+    assert (told["kind"], told["file"], told["image_id"]) == (
+        "unlisted_segment",
+        "val/2.png",
+        7,
+    )
+    assert "27 pixel(s) of annotations/panoptic_val/2.png have 2 col" in told["message"]
+    with pytest.raises(errors.CocoFormatError, match=r"2\.png, image 7: 27 pixel"):
+        ingest(tmp_path, on_problem="strict")
+
+
 def test_a_png_of_another_size_stops_and_names_its_file(tmp_path, ingest):
     segments = [{"id": 1, "category_id": 5, "iscrowd": 0}]
     rows = [
