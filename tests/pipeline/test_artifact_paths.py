@@ -99,6 +99,14 @@ def test_a_file_is_replaced_whole_and_its_new_length_is_read(root):
     assert [path.name for path in (root / "new").iterdir()] == ["file"]
 
 
+def test_what_another_process_wrote_is_read_to_its_end(gcs, bucket):
+    path = bucket / "mark"
+    path.write_bytes(b"9")
+    assert path.is_file()  # and TensorFlow remembers that it has one byte
+    gcs.write(str(path), b"10000")
+    assert path.read_bytes() == b"10000"
+
+
 def test_text_is_utf_8(root):
     plant(root, {"x": b""})
     (root / "x").write_text("ä€", encoding="utf-8")
