@@ -138,6 +138,15 @@ def test_a_moved_tree_is_gone_where_it_was(root):
     assert (root / "target" / "a[1]" / "first.txt").read_bytes() == b"1"
 
 
+def test_the_file_without_which_the_others_are_not_used_goes_first(gcs, bucket):
+    plant(bucket / "source")
+    begun = len(gcs.requests())
+    artifact_paths.move_tree(bucket / "source", bucket / "target", first="z/deep/er")
+    moved = [r for r in gcs.requests()[begun:] if "rewriteTo" in r]
+    assert len(moved) == len(TREE)
+    assert "deep%2Fer" in moved[0]
+
+
 @pytest.mark.parametrize("act", [artifact_paths.copy_tree, artifact_paths.move_tree])
 def test_the_file_that_says_that_all_is_there_comes_last(gcs, bucket, act):
     plant(bucket / "source")

@@ -115,6 +115,7 @@ def test_an_attempt_that_cannot_reach_its_bucket_stops(gcs):
     gcs.fail_next(100_000, status=403)
     wait_until(lambda: not attempt.may_go_on())
     gcs.recover()
+    attempt.end()  # a thread that is in TensorFlow when Python ends would end it badly
 
 
 def test_runs_and_nodes_do_not_see_each_others_marks(marks, tmp_path):
