@@ -113,7 +113,8 @@ def _cell_sums(
 def _steps(level: tf.Tensor) -> list:
     """Rows from the upper left pixel of a cell to each of its four."""
     heads = level.shape[3]
-    down = (tf.shape(level)[2] + 2 * sampling_layout.BORDER) * heads
+    border = sampling_layout.BEFORE + sampling_layout.BEHIND
+    down = (tf.shape(level)[2] + border) * heads
     return [0, heads, down, down + heads]
 
 
@@ -158,10 +159,15 @@ def _place_gradients(
     on_top = here + cells.right * (right - here)
     on_bottom = below + cells.right * (below_right - below)
     return (
-        cells.weights * (on_right - on_left),
-        cells.weights * (on_bottom - on_top),
-        cells.inside * (on_top + cells.below * (on_bottom - on_top)),
+        cells.weights * _counted(samples.x_px, on_right - on_left),
+        cells.weights * _counted(samples.y_px, on_bottom - on_top),
+        on_top + cells.below * (on_bottom - on_top),
     )
+
+
+def _counted(place: tf.Tensor, change: tf.Tensor) -> tf.Tensor:
+    """0 of samples before the map, which are as good as on its edge."""
+    return change * tf.cast(place >= -sampling_layout.BEFORE, change.dtype)
 
 
 def _maps_gradient(
@@ -187,16 +193,13 @@ def _maps_gradient(
     rows = tf.map_fn(
         of_image, given, fn_output_signature=upstream.dtype, parallel_iterations=1
     )  # [B, rows, D]
+    before, behind = sampling_layout.BEFORE, sampling_layout.BEHIND
     gradients = []
     parts = tf.split(rows, layout.map_rows, axis=1)
     for part, level in zip(parts, maps, strict=True):
-        height, width = tf.unstack(tf.shape(level)[1:3] + 2 * sampling_layout.BORDER)
+        height, width = tf.unstack(tf.shape(level)[1:3] + before + behind)
         padded = tf.reshape(part, [batch, height, width, heads, channels])
-        inner = padded[
-            :,
-            sampling_layout.BORDER : -sampling_layout.BORDER,
-            sampling_layout.BORDER : -sampling_layout.BORDER,
-        ]
+        inner = padded[:, before:-behind, before:-behind]
         gradients.append(tf.ensure_shape(inner, level.shape))
     return gradients
 

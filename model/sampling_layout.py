@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-BORDER = 1  # pixels of zeros around every map
+BEFORE, BEHIND = 1, 2  # pixels of zeros around every map, so that no cell lies outside
 
 
 class Layout(NamedTuple):
@@ -18,7 +18,8 @@ class Layout(NamedTuple):
         map_rows: L int32 [], rows of each map of an image.
         width, height: int32 [K], px, of the sample's map.
         down: int32 [K], rows from a pixel to the one below it.
-        first: int32 [K], first row of the sample's map and head in an image.
+        first: int32 [K], row of the first pixel that is no border, of the sample's map
+            and head in an image.
     """
 
     heads: int
@@ -52,14 +53,12 @@ class Cells(NamedTuple):
     Attributes:
         row: int32, of the upper left pixel.
         right, below: float, share of the right and of the lower pixels.
-        inside: float, 0 for a sample that touches no pixel of its map.
-        weights: float, 0 there too.
+        weights: float, as the samples'.
     """
 
     row: tf.Tensor
     right: tf.Tensor
     below: tf.Tensor
-    inside: tf.Tensor
     weights: tf.Tensor
 
 
@@ -71,41 +70,44 @@ def layout_of(maps: list[tf.Tensor], heads: int, points: int) -> Layout:
         points: P, samples of a token and a head in each map.
     """
     shapes = tf.stack([tf.shape(level)[1:3] for level in maps])
-    sides = shapes + 2 * BORDER
+    sides = shapes + BEFORE + BEHIND
     rows = tf.reduce_prod(sides, axis=1) * heads
 
     def each(values: tf.Tensor) -> tf.Tensor:  # [L] -> [K]
         return tf.tile(tf.repeat(values, points), [heads])
 
     head = tf.repeat(tf.range(heads), points * len(maps))
+    down = each(sides[:, 1] * heads)
     return Layout(
         heads=heads,
         num_rows=tf.reduce_sum(rows),
         map_rows=tf.unstack(rows),
         width=each(shapes[:, 1]),
         height=each(shapes[:, 0]),
-        down=each(sides[:, 1] * heads),
-        first=each(tf.cumsum(rows, exclusive=True)) + head,
+        down=down,
+        first=each(tf.cumsum(rows, exclusive=True)) + head + BEFORE * (down + heads),
     )
 
 
 def around(layout: Layout, samples: Samples) -> Cells:
-    """The pixels around samples."""
-    column, right, in_width = _axis(samples.x_px, layout.width)
-    line, below, in_height = _axis(samples.y_px, layout.height)
+    """The pixels around samples; a sample outside of its map has pixels of the border.
+
+    Or one of the map, with a share of 0.
+    """
+    column, right = _axis(samples.x_px, layout.width)
+    line, below = _axis(samples.y_px, layout.height)
     row = line * layout.down + column * layout.heads
     row += layout.first + samples.image[:, tf.newaxis]
-    inside = tf.cast(in_width & in_height, right.dtype)
-    return Cells(row, right, below, inside, samples.weights * inside)
+    return Cells(row, right, below, samples.weights)
 
 
-def _axis(place: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """Index of the first pixel, border counted; the second's share; does it count?"""
+def _axis(place: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Index of the first pixel, -1 for the border; the second's share."""
+    place = tf.clip_by_value(place, -float(BEFORE), tf.cast(size, place.dtype))
     lower = tf.floor(place)
-    # Clipped as integers: a NaN then reaches the loss instead of failing the fetch.
-    index = tf.cast(lower, tf.int32) + BORDER
-    inside = (index >= 0) & (index <= size)
-    return tf.clip_by_value(index, 0, size), place - lower, inside
+    # Of NaN, which is to reach the loss instead of failing the fetch, the index is 0
+    # or far below.
+    return tf.maximum(tf.cast(lower, tf.int32), -BEFORE), place - lower
 
 
 def corner_weights(cells: Cells) -> list[tf.Tensor]:
@@ -130,6 +132,6 @@ def entries(layout: Layout, cells: Cells) -> tuple[tf.Tensor, tf.Tensor]:
 
 def bordered(level: tf.Tensor) -> tf.Tensor:
     """Rows of one map, float [B, rows, D]."""
-    border = [BORDER, BORDER]
+    border = [BEFORE, BEHIND]
     padded = tf.pad(level, [[0, 0], border, border, [0, 0], [0, 0]])
     return tf.reshape(padded, [tf.shape(level)[0], -1, level.shape[-1]])
