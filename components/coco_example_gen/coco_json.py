@@ -6,7 +6,7 @@ belongs to is drawn: a view of the file's bytes, which are held once.
 
 import pathlib
 import re
-from typing import Annotated, TypeVar
+from typing import Annotated, ClassVar, TypeVar
 
 import msgspec
 
@@ -87,6 +87,7 @@ class CocoCategory(msgspec.Struct, gc=False, kw_only=True):
 class CocoInstances(msgspec.Struct):
     """A whole file; keys that are not named here are passed over."""
 
+    FORMAT: ClassVar[str] = "COCO instances"
     images: list[CocoImage]
     annotations: list[CocoAnnotation]
     categories: list[CocoCategory]
@@ -107,7 +108,7 @@ def read(
         CocoFormatError: as in `decode`.
     """
     found = decode(path, CocoInstances, log, file, max_bytes)
-    complete(path, found.images)
+    complete(path, found)
     return found
 
 
@@ -124,7 +125,7 @@ def decode(
     what they are; NaN and infinities count as missing. The log is told of both.
 
     Args:
-        wanted: a struct whose fields are lists of structs.
+        wanted: a struct whose fields are lists of structs, with a `FORMAT`.
         file: what the log calls the file.
 
     Raises:
@@ -207,14 +208,17 @@ def _without_not_a_numbers(content: bytes) -> tuple[int, bytes]:
     return count, content
 
 
-def complete(path: pathlib.Path, images: list[CocoImage]) -> None:
+def complete(path: pathlib.Path, found: Table) -> None:
     """Takes `train2017/1.jpg` from LVIS's `http://host/train2017/1.jpg`.
+
+    Args:
+        found: what was read, with `images`.
 
     Raises:
         CocoFormatError: an image has neither `file_name` nor `coco_url`.
     """
     nameless = []
-    for index, image in enumerate(images):
+    for index, image in enumerate(found.images):
         image.embedded_in, image.root_index, image.listed_segments = "", 0, {}
         if not image.file_name and isinstance(image.coco_url, str):
             image.file_name = "/".join(image.coco_url.split("/")[-2:])
@@ -222,6 +226,5 @@ def complete(path: pathlib.Path, images: list[CocoImage]) -> None:
             nameless.append(f"images[{index}].file_name: missing")
     if nameless:
         raise errors.CocoFormatError(
-            f"{path}: not the COCO instances format; "
-            f"{problems.fault_list(len(nameless), nameless)}"
+            json_faults.not_of_format(path, type(found), len(nameless), nameless)
         )

@@ -11,7 +11,7 @@ import tensorflow as tf
 from components.coco_example_gen import (
     annotations,
     figures,
-    panoptic,
+    panoptic_masks,
     pictures,
     problems,
     safe_paths,
@@ -119,7 +119,7 @@ def _runs(
         try:
             value = _segmentation(planned.segmentation)
             if isinstance(value, dict) and "panoptic" in value:
-                mask = panoptic.mask(value, root, image.height, image.width)
+                mask = panoptic_masks.mask(value, root, image.height, image.width)
                 found[index] = mask_rle.runs_from_mask(mask), 0
             else:
                 plain[index] = value

@@ -30,12 +30,27 @@ def explain(
     """The message for a file that is not JSON, or JSON of another structure.
 
     Args:
-        wanted: a struct whose fields are lists of structs.
+        wanted: a struct whose fields are lists of structs, with a `FORMAT`.
         error: what decoding raised.
     """
     if isinstance(error, msgspec.ValidationError | UnicodeDecodeError):
         return _not_coco(path, content, wanted, error)
     return _not_json(path, content, error)
+
+
+def not_of_format(
+    path: pathlib.Path, wanted: type[msgspec.Struct], count: int, lines: list[str]
+) -> str:
+    """The message for JSON that lacks something.
+
+    Args:
+        wanted: a struct with the name of its `FORMAT`.
+        count: of faults.
+        lines: one for each of the first faults.
+    """
+    return (
+        f"{path}: not the {wanted.FORMAT} format; {problems.fault_list(count, lines)}"
+    )
 
 
 def _not_json(path: pathlib.Path, content: bytes, error: Exception) -> str:
@@ -78,7 +93,7 @@ def _not_coco(
                 lines.append(line)
     if not count:
         count, lines = 1, [str(error)]
-    return f"{path}: not the COCO instances format; {problems.fault_list(count, lines)}"
+    return not_of_format(path, wanted, count, lines)
 
 
 def _table_faults(field: msgspec.structs.FieldInfo, raw: msgspec.Raw | None):

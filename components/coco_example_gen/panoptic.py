@@ -1,18 +1,15 @@
 """Reads COCO panoptic annotations: segments of countable classes become instances.
 
 A segment's pixels are those of a PNG whose colour is the segment's id. Reading keeps
-a reference to them; the worker that draws an image decodes its PNG once.
+a reference to them; `panoptic_masks` draws them.
 """
 
 import collections
-import functools
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
 
 import msgspec
-import numpy as np
-from PIL import Image
 
 from components.coco_example_gen import (
     coco_json,
@@ -20,10 +17,8 @@ from components.coco_example_gen import (
     safe_paths,
     sources,
 )
-from model import mask_rle
 
 _MAX_SEGMENT_ID = 2**24 - 1  # three bytes of colour
-_VOID = 0  # what is of no segment
 
 
 class Segment(msgspec.Struct, gc=False, kw_only=True):
@@ -55,6 +50,7 @@ class PanopticCategory(msgspec.Struct, gc=False, kw_only=True):
 class PanopticFile(msgspec.Struct):
     """A whole file; keys that are not named here are passed over."""
 
+    FORMAT: ClassVar[str] = "COCO panoptic"
     images: list[coco_json.CocoImage]
     annotations: list[PanopticAnnotation]
     categories: list[PanopticCategory]
@@ -94,7 +90,7 @@ def read(
     path = source.annotation_file
     file = layout.name_of(path)
     found = coco_json.decode(path, PanopticFile, log, file, max_bytes)
-    coco_json.complete(path, found.images)
+    coco_json.complete(path, found)
     _keep_listed(found, layout.root, source)
     return coco_json.CocoInstances(
         images=found.images,
@@ -181,102 +177,3 @@ def _told_apart(
             continue
         known.add(ids)
         yield segment
-
-
-def mask(segmentation: dict, root: pathlib.Path, height: int, width: int) -> np.ndarray:
-    """Draws one segment.
-
-    Args:
-        segmentation: decoded JSON of a `PanopticSegmentation`.
-        root: what the PNG's name is relative to, and may not lead out of.
-        height, width: of the picture, px.
-
-    Returns:
-        bool [H, W].
-
-    Raises:
-        EmptyMaskError: no pixel of the PNG has the segment's id.
-        LeavesRootError: the PNG is a link that leaves the root.
-        MaskError: there is no such PNG, or it is of another size.
-    """
-    try:
-        reference = msgspec.convert(segmentation, PanopticSegmentation).panoptic
-    except msgspec.ValidationError as error:
-        raise mask_rle.MaskError(f"segmentation: {error}") from None
-    ids = _find_ids(reference.file, root, height, width)
-    found = ids == reference.segment_id
-    if reference.segment_id == _VOID or not found.any():
-        raise mask_rle.EmptyMaskError(
-            f"no pixel of {reference.file} is of segment {reference.segment_id}"
-        )
-    return found
-
-
-def unlisted(
-    listed_segments: Mapping[str, Sequence[int]],
-    root: pathlib.Path,
-    height: int,
-    width: int,
-) -> Iterator[str]:
-    """Tells of pixels whose colour is no segment that the file lists.
-
-    A PNG that cannot be read is passed over: its segments have no mask, which is told
-    of each of them.
-
-    Args:
-        listed_segments: of an image, as in `coco_json.CocoImage`.
-        root, height, width: as in `mask`.
-    """
-    for file, listed in listed_segments.items():
-        try:
-            ids = _find_ids(file, root, height, width)
-        except (mask_rle.MaskError, safe_paths.LeavesRootError):
-            continue
-        found, counts = np.unique(ids, return_counts=True)
-        is_unlisted = np.isin(found, [_VOID, *listed], invert=True)
-        if is_unlisted.any():
-            yield (
-                f"{counts[is_unlisted].sum()} pixel(s) of {file} have "
-                f"{is_unlisted.sum()} colour(s) that segments_info does not list, the "
-                f"first is of segment {found[is_unlisted][0]}"
-            )
-
-
-def _find_ids(file: str, root: pathlib.Path, height: int, width: int) -> np.ndarray:
-    """The segment id of every pixel of a PNG, int32 [H, W]; raises as `mask` does."""
-    if safe_paths.fault(file):
-        raise mask_rle.MaskError(safe_paths.explain("file_name", file))
-    try:
-        path = safe_paths.find(root, [str(root)], file)
-    except safe_paths.LeavesRootError as error:
-        raise safe_paths.LeavesRootError(f"{file}: {error}; copy it inside") from None
-    if path is None:
-        raise mask_rle.MaskError(f"{file}: no such file of segments")
-    return _segment_ids(path, path.stat().st_mtime_ns, height, width)
-
-
-# One for each of a few threads; an image's segments are drawn one after the other.
-@functools.lru_cache(maxsize=4)
-def _segment_ids(
-    path: pathlib.Path, mtime_ns: int, height: int, width: int
-) -> np.ndarray:
-    """Decodes a PNG: int32 [H, W], red + 256 green + 65536 blue.
-
-    Args:
-        mtime_ns: so that a file that changed is read again.
-    """
-    try:
-        image = Image.open(path, formats=["PNG"])
-        size = (image.height, image.width)
-        pixels = None
-        if size == (height, width):  # before a bomb is unpacked
-            pixels = np.asarray(image.convert("RGB")).astype(np.int32)
-    except Exception as error:  # a broken file makes Pillow raise nearly anything
-        reason = " ".join(str(error).split())
-        raise mask_rle.MaskError(f"{path.name}: cannot be decoded: {reason}") from None
-    if pixels is None:
-        raise mask_rle.MaskError(
-            f"{path.name}: has {size[0]} x {size[1]} px (height x width), the image "
-            f"{height} x {width}"
-        )
-    return pixels @ np.array([1, 256, 65536], np.int32)  # [H, W]

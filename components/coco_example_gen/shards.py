@@ -16,7 +16,7 @@ from components.coco_example_gen import (
     examples,
     figures,
     labelme_pictures,
-    panoptic,
+    panoptic_masks,
     pictures,
     plans,
     problems,
@@ -153,9 +153,8 @@ def _record_of(
         _add(log, kind, file, image, message, "kept")
     root = _root_of(image, plan)
     drawn = examples.draw_objects(image, root, file, log)
-    size = (image.height, image.width)
-    for message in panoptic.unlisted(image.listed_segments, root, *size):
-        _add(log, "unlisted_segment", file, image, message, "left out")
+    for kind, message in panoptic_masks.faults(image, root):
+        _add(log, kind, file, image, message, "left out")
     if not drawn:
         message = "no object is annotated, or none is left"
         _add(log, "image_without_objects", file, image, message, "kept")
