@@ -13,7 +13,6 @@ import rich.table
 from components.coco_example_gen import (
     annotations,
     ingestion,
-    layouts,
     problems,
     report_page,
 )
@@ -126,9 +125,11 @@ class Findings:
     def _problem_table(self, kinds: Sequence[str]) -> rich.table.Table:
         table = _table("problem", "count", "what happens", "first example")
         for kind in kinds:
-            first = self.examples[kind][0]
-            place = f"{first['file']}: {first['message']}"
-            cells = (kind, str(self.counts[kind]), first["action"], place)
+            row = self.examples[kind][0]
+            # Without ids: the column is a narrow one.
+            first = problems.Problem(kind, row["file"], row["message"], row["action"])
+            count = str(self.counts[kind])
+            cells = (kind, count, first.action, first.describe())
             table.add_row(*map(_cell, cells))
         return table
 
@@ -140,18 +141,15 @@ def check(
 
     Args:
         folder: empty; gets records and report.
-
-    Raises:
-        CocoFormatError: a root is no dataset that is known.
     """
-    data = layouts.detect_all(roots, settings.data.layout)
     reported = folder / "report"
     page = reported / report_page.PAGE_FILE
     record_folders = {name: str(folder / name) for name in annotations.SPLITS}
+    ingested_as = settings.data.ingest_settings()
     try:
         summary = ingestion.ingest(
-            data,
-            settings.data.ingest_settings(),
+            ingestion.detect(roots, ingested_as, str(reported)),
+            ingested_as,
             str(folder / "work"),
             record_folders,
             str(reported),

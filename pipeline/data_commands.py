@@ -28,18 +28,15 @@ def check(
 ) -> int:
     """Prints the findings; data that a run would stop at is an error."""
     settings = _load(source, overrides)
-    if html is not None and html.is_dir():
-        raise errors.UserError(f"--html {html}: is a folder. Name a file in it.")
-    if html is not None and not html.absolute().parent.is_dir():
-        raise errors.UserError(
-            f"--html {html}: there is no folder {html.absolute().parent}. Make it."
-        )
+    if html is not None:
+        _require_file_place(html)
     with console.foreground() as terminal, tempfile.TemporaryDirectory() as name:
         from pipeline import data_check
 
         if not terminal.is_terminal:  # a file or a pipe has no edge to wrap at
             terminal.width = 1000
-        folders = _latest(data)
+        with _old_page_told(html):
+            folders = _latest(data)
         findings = data_check.check(folders, settings, pathlib.Path(name))
         if as_json:
             # In ASCII: names of files need not be of characters.
@@ -50,8 +47,8 @@ def check(
             terminal.print(findings)
         if html is not None:
             _copy(findings.page, html)
-        if html is not None and not as_json:
-            terminal.print(f"page: {html}", soft_wrap=True, markup=False)
+            if not as_json:
+                terminal.print(f"page: {html}", soft_wrap=True, markup=False)
     findings.raise_if_stopped(
         "--html FILE writes the report as a page."
         if html is None
@@ -115,11 +112,10 @@ def convert(
                 f"{split:<9} {counts['images']} images, {counts['objects']} objects"
             )
         terminal.print(f"written   {out}", soft_wrap=True, markup=False)
-        terminal.print(
-            f"report    {out / data_convert.REPORT_FOLDER}",
-            soft_wrap=True,
-            markup=False,
-        )
+        told = f"report    {out / data_convert.REPORT_FOLDER}"
+        if _beside(out).exists():
+            told += f"\nkept      {_beside(out)}, which is not of this conversion"
+        terminal.print(told, soft_wrap=True, markup=False)
     return 0
 
 
@@ -143,17 +139,44 @@ def _tell_latest(
             terminal.print(f"data      {folder}", soft_wrap=True, markup=False)
 
 
+def _require_file_place(html: pathlib.Path) -> None:
+    if html.is_dir():
+        raise errors.UserError(f"--html {html}: is a folder. Name a file in it.")
+    if not html.absolute().parent.is_dir():
+        raise errors.UserError(
+            f"--html {html}: there is no folder {html.absolute().parent}. Make it."
+        )
+
+
+@contextlib.contextmanager
+def _old_page_told(page: pathlib.Path | None) -> Iterator[None]:
+    """Says, when the block ends before a page is written, that one is there already."""
+    try:
+        yield
+    except errors.UserError as error:
+        if page is None or not page.exists():
+            raise
+        raise type(error)(
+            f"{error}\n{page} was not written: it is of an earlier check."
+        ) from None
+
+
+def _beside(out: pathlib.Path) -> pathlib.Path:
+    """Where the report of a conversion goes that the data stops."""
+    return out.absolute().with_name(f"{out.absolute().name}.report")
+
+
 @contextlib.contextmanager
 def _report_kept(report: pathlib.Path, out: pathlib.Path) -> Iterator[None]:
     """Puts the report beside `out` when the block ends because of the data.
 
     Args:
-        report: is not there any more after the block.
+        report: is not there any more after the block; without a layout it never is.
     """
     from components.coco_example_gen import ingestion, report_page
     from components.coco_example_gen import report as report_files
 
-    beside = out.absolute().with_name(f"{out.absolute().name}.report")
+    beside = _beside(out)
     files = (
         ingestion.PROBLEM_LINES_FILE,
         report_files.PROBLEMS_FILE,
@@ -163,7 +186,12 @@ def _report_kept(report: pathlib.Path, out: pathlib.Path) -> Iterator[None]:
     try:
         yield
     except errors.CocoFormatError as error:
-        if not report.is_dir() or beside.exists():
+        if beside.exists():
+            raise errors.CocoFormatError(
+                f"{error}\nThe report was not written, and {beside} is not of this "
+                "conversion: it holds something else than a report. Move it away."
+            ) from None
+        if not report.is_dir():
             raise
         with output_folder.written(beside, force=False) as folder:
             for name in files:

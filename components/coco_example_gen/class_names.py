@@ -3,7 +3,7 @@
 import collections
 from collections.abc import Mapping
 
-from components.coco_example_gen import coco_json, consistency, problems
+from components.coco_example_gen import coco_json, consistency, problems, quoting
 
 
 def check_agreement(
@@ -26,8 +26,9 @@ def check_agreement(
         if known != name:
             conflicting.add(category.id)
             message = (
-                f"category {category.id} is {name!r} here and {known!r} in "
-                f"{files['train']}; give both files the same categories"
+                f"category {category.id} is {quoting.quoted(name)} here and "
+                f"{quoting.quoted(known)} in {files['train']}; give both files the "
+                "same categories"
             )
             action = "its annotations are left out"
             log.add(

@@ -1,6 +1,7 @@
 """The whole of ingestion but for who runs the shards: Beam, or a loop."""
 
 import contextlib
+import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import tensorflow as tf
@@ -53,13 +54,34 @@ def ingest(
             summary = report.conclude(data, results, log)
         except errors.CocoFormatError as error:
             known = report.describe(data, results, log)
-            report_page.write_stopped(report_folder, known, log, str(error))
-            report.write_problems(report_folder, log)
+            _write_stopped(report_folder, known, log, error)
             raise
     shards.publish(work)
     report_page.write(report_folder, summary, log, record_folders)
     report.write(report_folder, summary, log)
     return summary
+
+
+def detect(
+    roots: Sequence[pathlib.Path],
+    settings: data_config.IngestSettings,
+    report_folder: str,
+) -> list[layouts.Layout]:
+    """Detects the layout of each root for `ingest`.
+
+    Raises:
+        CocoFormatError: as in `layouts.detect_all`. The report then says why, as that
+            of `ingest` does.
+    """
+    try:
+        return layouts.detect_all(roots, settings.layout)
+    except errors.CocoFormatError as error:
+        _clear({}, report_folder)
+        with recorded(f"{report_folder}/{PROBLEM_LINES_FILE}", settings) as log:
+            known = report.describe([], {}, log)
+            known |= {"root": ", ".join(map(str, roots)), "layout": "not known"}
+            _write_stopped(report_folder, known, log, error)
+        raise
 
 
 def store(
@@ -93,6 +115,17 @@ def run_here(work: list[plans.Shard]) -> None:
     """Runs the shards one after the other in this process."""
     for shard in work:
         shards.write_records(shard)
+
+
+def _write_stopped(
+    report_folder: str,
+    known: Mapping[str, object],
+    log: problems.ProblemLog,
+    error: errors.CocoFormatError,
+) -> None:
+    """Writes the page and `problems.json` of what ended before its `summary.json`."""
+    report_page.write_stopped(report_folder, known, log, str(error))
+    report.write_problems(report_folder, log, stopped=str(error))
 
 
 def _plan(

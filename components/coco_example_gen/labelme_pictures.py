@@ -11,7 +11,7 @@ import warnings
 import msgspec
 from PIL import Image
 
-from components.coco_example_gen import pictures, safe_paths
+from components.coco_example_gen import pictures, quoting, safe_paths
 
 _EXIF_ORIENTATION = 0x0112
 _NOTHING = (b"null", b'""')
@@ -66,8 +66,9 @@ def place_below(folder: str, image_path: str) -> str:
     place = posixpath.normpath(posixpath.join(folder, *parts))
     if safe_paths.fault(place):
         raise ValueError(
-            f"imagePath {image_path!r} leads out of the data folder; move the picture "
-            "inside and correct the path, or save the file with the picture in it"
+            f"imagePath {quoting.quoted(image_path)} leads out of the data folder; "
+            "move the picture inside and correct the path, or save the file with the "
+            "picture in it"
         )
     return place
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable
 from typing import Literal, TextIO
 
+from components.coco_example_gen import quoting
 from pipeline import errors
 
 MAX_EXAMPLES = 20
@@ -60,6 +61,9 @@ SEVERITIES = {
 # An escape from the data folder is no fault of the data: nothing lets it pass.
 _ALWAYS_STOP = ("unsafe_path",)
 _STOPPED = "stopped"
+# Characters that a line tells of a file's name, and of what is said of it.
+_LONGEST_FILE = 300
+_LONGEST_MESSAGE = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,13 +89,13 @@ class Problem:
         return SEVERITIES[self.kind]
 
     def describe(self) -> str:
-        """One line that names file, image and annotation."""
-        place = self.file
+        """One line that names file, image and annotation; its length is bounded."""
+        place = quoting.short(self.file, _LONGEST_FILE)
         if self.image_id is not None:
             place += f", image {self.image_id}"
         if self.annotation_id is not None:
             place += f", annotation {self.annotation_id}"
-        return f"{place}: {self.message}"
+        return f"{place}: {quoting.short(self.message, _LONGEST_MESSAGE)}"
 
     def to_row(self) -> dict[str, object]:
         """What is written of it as JSON."""

@@ -64,24 +64,26 @@ def describe(
 
 def write(folder: str, summary: dict[str, object], log: problems.ProblemLog) -> None:
     """Writes `problems.json`, and last of all `summary.json`: all is complete."""
-    write_problems(folder, log)
+    write_problems(folder, log, stopped="")
     plans.write_text(
         f"{folder}/{SUMMARY_FILE}",
         json.dumps(summary, indent=1, ensure_ascii=False),
     )
 
 
-def write_problems(folder: str, log: problems.ProblemLog) -> None:
-    """Writes `problems.json`: exact counts, and the first examples of each kind."""
-    rows = [problem.to_row() for problem in sorted(log.examples, key=_order)]
-    plans.write_text(
-        f"{folder}/{PROBLEMS_FILE}",
-        json.dumps(
-            {"counts": dict(sorted(log.counts.items())), "examples": rows},
-            indent=1,
-            ensure_ascii=False,
-        ),
-    )
+def write_problems(folder: str, log: problems.ProblemLog, stopped: str) -> None:
+    """Writes `problems.json`: exact counts, and the first examples of each kind.
+
+    Args:
+        stopped: the message that ended ingestion; empty when nothing did.
+    """
+    content = {
+        "stopped": stopped,
+        "counts": dict(sorted(log.counts.items())),
+        "examples": [p.to_row() for p in sorted(log.examples, key=_order)],
+    }
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    plans.write_text(f"{folder}/{PROBLEMS_FILE}", text)
 
 
 def _require_something(

@@ -2,7 +2,7 @@
 
 When ingestion stopped, the page says why, and has no pictures: nothing is stored.
 The page is one file of bounded size, whatever the size of the data: it holds so many
-pictures, so many rows and the beginning of long texts.
+pictures, so many rows, and long texts without their middle.
 """
 
 import dataclasses

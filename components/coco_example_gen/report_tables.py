@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from components.coco_example_gen import figures, problems
+from components.coco_example_gen import figures, problems, quoting
 
 _MOST_CLASSES = 200
 _MOST_EXAMPLES = 5
@@ -48,8 +48,8 @@ def tables(summary: Mapping, log: problems.ProblemLog) -> dict[str, object]:
 
 
 def short(text: str) -> str:
-    """The beginning of a long text."""
-    return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 3]}..."
+    """A text at the length that a row or a caption of the page has."""
+    return quoting.short(text, _LONGEST_TEXT)
 
 
 def by_severity(kind: str) -> tuple[int, int]:

@@ -3,6 +3,8 @@
 import os
 import pathlib
 
+from components.coco_example_gen import quoting
+
 
 class LeavesRootError(Exception):
     """A link inside of the data folder leads out of it; the message names both."""
@@ -33,8 +35,9 @@ def explain(key: str, name: str) -> str | None:
         return None
     advice = pathlib.PureWindowsPath(name.replace("\0", "")).name or "1.jpg"
     return (
-        f"{key} {name!r} {reason}; write it relative to the image folder, such as "
-        f"{advice!r}, with the picture inside the data folder"
+        f"{key} {quoting.quoted(name)} {reason}; write it relative to the image "
+        f"folder, such as {quoting.quoted(advice)}, with the picture inside the data "
+        "folder"
     )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
+from components.coco_example_gen import problems
+
 # Names that stock ExampleValidator and StatisticsGen give their files.
 _ANOMALIES_FILE = "SchemaDiff.pb"
 _STATISTICS_FILE = "FeatureStats.pb"
@@ -76,11 +78,9 @@ def num_examples(
 
 
 def _describe(problem: Mapping[str, object]) -> str:
-    place = str(problem["file"])
-    for key, word in (("image_id", "image"), ("annotation_id", "annotation")):
-        if problem[key] is not None:
-            place += f", {word} {problem[key]}"
-    return f"{place}: {problem['message']}"
+    ids = {key: problem[key] for key in ("image_id", "annotation_id")}
+    told = {key: problem[key] for key in ("kind", "file", "message")}
+    return problems.Problem(**told, **ids, action="").describe()
 
 
 def _read(path: str) -> bytes:

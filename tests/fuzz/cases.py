@@ -136,7 +136,7 @@ def _ingest(
 
 
 def _check_refusal(message: str, out: pathlib.Path) -> None:
-    if len(message.split()) < 5 or len(message) > 200_000:
+    if len(message.split()) < 5 or len(message) > 50_000:
         raise Violation(f"is no sentence: {message[:500]!r}")
     if (out / "report/summary.json").exists() or list(out.glob("*/data_tfrecord*")):
         raise Violation(f"left what looks complete after: {message}")

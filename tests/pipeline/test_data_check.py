@@ -144,6 +144,43 @@ def test_a_folder_without_annotations_is_refused(tmp_path):
     assert "no annotations found" in done.stderr
 
 
+def test_a_page_is_written_over_an_earlier_one_when_the_layout_is_not_known(
+    data, check, tmp_path
+):
+    page = tmp_path / "page.html"
+    assert check("--html", page)[0] == 0
+    (data / "annotations").rename(tmp_path / "elsewhere")
+    code, out, err = check("--html", page, "--json")
+    assert code == 2 and err.endswith(f"\nThe report is {page}.\n")
+    assert "no annotations found" in err
+    assert "no annotations found" in json.loads(out)["stopped"]
+    assert "Ingestion stopped" in page.read_text()
+    assert "no annotations found" in page.read_text()
+    (data / "annotations").mkdir()
+    for path in (tmp_path / "elsewhere").iterdir():
+        (data / "annotations" / path.name).symlink_to(path)
+    code, _, err = check("--html", page)
+    assert code == 2 and "outside of" in err
+    assert "outside of" in page.read_text()
+    assert "no annotations found" not in page.read_text()
+
+
+@pytest.mark.parametrize("on_problem", ["strict", "repair"])
+def test_what_is_told_stays_short_whatever_the_names(data, check, on_problem):
+    """In `strict` ingestion stops, in `repair` the gate."""
+
+    def spoil(content):
+        name = "x" * 100_000 + ".png"
+        image = {**content["images"][0], "file_name": name}
+        content["images"] += [{**image, "id": n} for n in range(900, 925)]
+
+    edit(data, spoil)
+    code, out, err = check("--set", f"data.on_problem={on_problem}")
+    assert code == 2
+    assert "missing_image" in out and "xxx.png" in out and "xxx.png" in err
+    assert len(out) < 10_000 and len(err) < 20_000
+
+
 def test_names_of_files_neither_reach_the_terminal_raw_nor_stop_the_json(data, check):
     def spoil(content):
         image = {**content["images"][0], "id": 999, "file_name": "\x1b[2J.png"}

@@ -52,3 +52,13 @@ def test_a_span_that_does_not_exist_is_named(days):
     done = m2f("check", days / "night-{SPAN}" / "coco")
     assert done.exit_code == 2
     assert "night-{SPAN}/coco: no folder fits the placeholders" in done.stderr
+
+
+def test_a_page_of_an_earlier_check_is_said_to_be_one(days, tmp_path):
+    page, night = tmp_path / "page.html", days / "night-{SPAN}" / "coco"
+    assert "page.html" not in m2f("check", night, "--html", page).stderr
+    page.write_text("earlier")
+    done = m2f("check", night, "--html", page)
+    assert done.exit_code == 2 and "night-{SPAN}/coco: no folder fits" in done.stderr
+    assert f"{page} was not written: it is of an earlier check.\n" in done.stderr
+    assert page.read_text() == "earlier"

@@ -174,10 +174,32 @@ def test_what_is_not_ours_is_not_replaced_by_a_report(data, tmp_path):
     (tmp_path / "out.report" / "report.html").write_text("mine")
     edit(data, lambda content: content["images"][0].update(width=7))
     done = m2f("data", "convert", data, "--out", tmp_path / "out")
-    assert done.exit_code == 2 and "The report" not in done.stderr
+    assert done.exit_code == 2 and "7 x" in done.stderr
+    told = f"The report was not written, and {tmp_path / 'out.report'} is not of this"
+    assert told in done.stderr
     assert (tmp_path / "out.report" / "report.html").read_text() == "mine"
     empty = tmp_path / "empty"
     empty.mkdir()
     done = m2f("data", "convert", empty, "--out", tmp_path / "other")
     assert done.exit_code == 2 and "no annotations found" in done.stderr
+    assert "The report" not in done.stderr
     assert not (tmp_path / "other.report").exists()
+
+
+def test_a_report_of_an_earlier_stop_that_cannot_go_is_told(data, tmp_path, capfd):
+    good = (data / "annotations" / "instances_train.json").read_bytes()
+    edit(data, lambda content: content["images"][0].update(width=7))
+    assert m2f("data", "convert", data, "--out", tmp_path / "out").exit_code == 2
+    report = tmp_path / "out.report"
+    earlier = (report / "problems.json").read_bytes()
+    (report / "notes.txt").write_text("mine")
+    edit(data, lambda content: content["images"][1].update(width=9))
+    done = m2f("data", "convert", data, "--out", tmp_path / "out")
+    assert done.exit_code == 2 and "2 faults" in done.stderr
+    assert f"{report} is not of this conversion" in done.stderr
+    (data / "annotations" / "instances_train.json").write_bytes(good)
+    capfd.readouterr()
+    assert m2f("data", "convert", data, "--out", tmp_path / "out").exit_code == 0
+    out = capfd.readouterr().out
+    assert f"kept      {report}, which is not of this conversion\n" in out
+    assert (report / "problems.json").read_bytes() == earlier

@@ -58,8 +58,11 @@ def test_an_interrupted_ingestion_leaves_no_report_of_an_earlier_one(run):
 
 def test_a_stop_after_the_images_is_reported_with_what_was_counted(run):
     run()
-    with pytest.raises(errors.CocoFormatError, match="the annotations have one fault"):
+    assert run.problems()["stopped"] == ""
+    told = "the annotations have one fault"
+    with pytest.raises(errors.CocoFormatError, match=told) as raised:
         run(on_problem="strict")
+    assert run.problems()["stopped"] == str(raised.value)
     assert run.names() == [name for name in REPORT if name != "summary.json"]
     assert run.problems()["counts"] == {"area_recomputed": 1}
     page = run.page()
@@ -82,7 +85,9 @@ def test_a_stop_while_reading_is_reported_without_counts(run):
     path.write_text("{")
     with pytest.raises(errors.CocoFormatError, match="not JSON"):
         run()
-    assert run.problems() == {"counts": {}, "examples": []}
+    found = run.problems()
+    assert found["stopped"].startswith(f"{path}: not JSON")
+    assert (found["counts"], found["examples"]) == ({}, [])
     assert "instances_train.json: not JSON" in run.page()
     assert "summary.json" not in run.names()
 
@@ -96,3 +101,29 @@ def test_the_page_of_a_stop_stays_small(run):
     with pytest.raises(errors.CocoFormatError, match="50 faults"):
         run()
     assert len(run.page()) < 60_000
+
+
+@pytest.mark.parametrize("name", ["/{}.png", "{}.png"])
+def test_the_message_of_a_stop_stays_short_whatever_the_names(run, name):
+    path = run.root / "annotations" / "instances_train.json"
+    content = json.loads(path.read_text())
+    image = {**content["images"][0], "file_name": name.format("x" * 100_000)}
+    images = [{**image, "id": n} for n in range(1, 26)]
+    path.write_text(json.dumps({**content, "images": images}))
+    with pytest.raises(errors.CocoFormatError, match="25 faults") as raised:
+        run(on_problem="strict")
+    assert 20 * 100 < len(str(raised.value)) < 20 * 1000
+    assert "xxx.png" in str(raised.value)
+
+
+def test_folders_of_no_known_layout_are_reported(run, tmp_path):
+    run()
+    (tmp_path / "empty").mkdir()
+    roots = [run.root, tmp_path / "empty"]
+    with pytest.raises(errors.CocoFormatError, match="no annotations found") as raised:
+        ingestion.detect(roots, data_config.IngestSettings(), str(run.report))
+    assert run.names() == [name for name in REPORT if name != "summary.json"]
+    assert run.problems()["stopped"] == str(raised.value)
+    page = run.page()
+    assert "Ingestion stopped" in page and "no annotations found" in page
+    assert f"{run.root}, {tmp_path / 'empty'}<br>Layout not known" in page

@@ -54,3 +54,13 @@ def test_a_place_names_only_the_ids_there_are_and_zero_is_one():
     assert told.describe() == "a.png: no such file"
     told = problems.Problem("missing_image", "a.png", "no such file", "left out", 0)
     assert told.describe() == "a.png, image 0: no such file"
+
+
+def test_a_line_stays_short_whatever_the_data_is_named():
+    name, reason = "n" * 100_000, "r" * 100_000 + "; write 3"
+    line = problems.Problem("missing_image", name, reason, "left out", 7).describe()
+    assert len(line) < 1400
+    assert "nnn...nnn" in line and "nnn, image 7: rrr" in line
+    assert line.endswith("rrr; write 3")
+    usual = problems.Problem("missing_image", "n" * 300, "r" * 1000, "left out")
+    assert usual.describe() == f"{'n' * 300}: {'r' * 1000}"

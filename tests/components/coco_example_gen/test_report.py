@@ -77,6 +77,7 @@ def test_the_written_problems_are_listed_by_severity(tmp_path):
     report.write(str(tmp_path), {"layout": "coco"}, log)
     assert json.loads((tmp_path / "summary.json").read_text()) == {"layout": "coco"}
     content = json.loads((tmp_path / "problems.json").read_text())
+    assert content["stopped"] == ""
     told = [(row["severity"], row["file"]) for row in content["examples"]]
     wanted = ("error", "dropped", "repaired", "noted")
     assert told == [(severity, "é.png") for severity in wanted]

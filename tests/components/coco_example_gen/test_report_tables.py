@@ -88,11 +88,11 @@ def test_problems_are_told_the_worst_first_with_what_was_done():
 
 def test_long_texts_are_cut_and_many_classes_counted():
     many = split([(number, 5) for number in range(250)])
-    many["classes"][0]["name"] = "n" * 400
+    many["classes"][0]["name"] = "n" * 400 + "m" * 400
     found = tables(train=many)
     assert len(found["classes"]) == 200
     assert found["classes_hidden"] == 50
-    assert found["classes"][0]["name"] == "n" * 297 + "..."
+    assert found["classes"][0]["name"] == "n" * 149 + "..." + "m" * 148
 
 
 def test_a_source_without_images_in_a_split_counts_none():

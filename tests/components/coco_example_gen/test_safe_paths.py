@@ -35,6 +35,13 @@ def test_what_stays_below_its_folder_is_not(name):
     assert safe_paths.explain("file_name", name) is None
 
 
+def test_of_a_very_long_name_the_reason_and_the_advice_are_still_told():
+    message = safe_paths.explain("file_name", "/" + "x" * 100_000 + ".png")
+    assert len(message) < 600
+    assert "xxx.png' is absolute; write it relative" in message
+    assert message.endswith("with the picture inside the data folder")
+
+
 def test_folders_are_tried_in_order_and_both_separators(tmp_path):
     for place in ("b/deep/1.png", "a/2.png", "b/2.png"):
         path = tmp_path / place
