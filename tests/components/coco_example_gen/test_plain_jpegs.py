@@ -70,6 +70,21 @@ def test_the_largest_side_is_what_tensorflow_takes():
         tf.io.decode_jpeg(larger)
 
 
+@pytest.mark.parametrize(("parts", "told"), [(900, (HEIGHT, WIDTH)), (1001, None)])
+def test_parts_are_looked_through_up_to_a_thousand(parts, told):
+    assert plain_jpegs.size(b"\xff\xd8" + parts * b"\xff\xe0\0\2" + jpeg()[2:]) == told
+
+
+def test_pixels_that_end_too_early_count_as_whole_and_are_filled_up():
+    whole = jpeg(quality=95)
+    code = whole.rindex(b"\xff\xda")
+    cut = whole[: (code + len(whole)) // 2] + b"\xff\xd9"
+    assert plain_jpegs.size(cut) == (HEIGHT, WIDTH)
+    first, second = (tf.io.decode_jpeg(each).numpy() for each in (whole, cut))
+    np.testing.assert_array_equal(first[:8], second[:8])
+    assert (second[-1] == 128).all()
+
+
 def test_bytes_after_the_end_do_not_matter():
     assert plain_jpegs.size(jpeg() + b"\0" * 50) == (HEIGHT, WIDTH)
 
