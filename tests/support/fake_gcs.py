@@ -17,8 +17,10 @@ an answer while they hold Python's lock.
 """
 
 import contextlib
+import itertools
 import multiprocessing
 import pathlib
+from collections.abc import Iterator
 from multiprocessing import managers
 
 import gcs_server
@@ -57,3 +59,16 @@ def serving(folder: pathlib.Path, buckets: tuple[str, ...] = ("bucket",)):
     """
     with _Process(ctx=multiprocessing.get_context("spawn")) as process:
         yield process.Store(folder, buckets)
+
+
+def each_refused(store: gcs_server.Store) -> Iterator[int]:
+    """Refuses one request of what a loop does: in the first round its first, and so on.
+
+    Yields:
+        Number of the round. In the last one nothing is refused.
+    """
+    for number in itertools.count():
+        store.fail_next(1, status=403, after=number)
+        yield number
+        if store.recover():
+            return

@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import pathlib
+import re
 import ssl
 import sys
 import threading
@@ -60,22 +61,34 @@ class Store:
     def write(self, address: str, content: bytes) -> None:
         self._objects.put(*_split(address), content)
 
-    def fail_next(self, count: int, status: int = 503, method: str = "") -> None:
+    def fail_next(
+        self,
+        count: int,
+        status: int = 503,
+        method: str = "",
+        pattern: str = "",
+        after: int = 0,
+    ) -> None:
         """Answers so many of the next requests with an error.
 
         Args:
             method: only requests of this one count, such as `PUT`.
+            pattern: only those count in whose path and query this regular expression
+                is found, such as `/o[?].*prefix=folder/` for a list of a folder. There
+                is no `%` for a character in them.
+            after: how many that count are answered before.
         """
-        self._add(_Fault(count, status, method))
+        self._add(_Fault(count, status, method, pattern=pattern, after=after))
 
     def cut_next_upload(self, keep: int) -> None:
         """Takes the first `keep` bytes of the next upload's content, then fails."""
         self._add(_Fault(1, 503, "PUT", keep))
 
-    def recover(self) -> None:
-        """Ends all faults that were asked for."""
+    def recover(self) -> bool:
+        """Ends all faults that were asked for; whether one was still to come."""
         with self._lock:
-            self._faults = []
+            were_left, self._faults = bool(self._faults), []
+        return were_left
 
     def answer(self, request: gcs_api.Request) -> gcs_api.Response:
         """Answers a request, or fails as was asked for."""
@@ -83,10 +96,8 @@ class Store:
             sent = request.headers.get("content-range", "")
             address = f"{request.host}{request.path}"
             self._requests.append(f"{request.method} {address} {sent}".rstrip())
-            fault = next((f for f in self._faults if f.hits(request)), None)
-            if fault:
-                fault.count -= 1
-                self._faults = [fault for fault in self._faults if fault.count]
+            fault = next((f for f in self._faults if f.takes(request)), None)
+            self._faults = [fault for fault in self._faults if fault.count]
         if fault and fault.keep is not None:
             # All but the last bytes: the size of the whole is not told.
             part = {**request.headers, "content-range": f"bytes 0-{fault.keep}/*"}
@@ -117,11 +128,24 @@ class _Fault:
     status: int
     method: str
     keep: int | None = None
+    pattern: str = ""
+    after: int = 0
 
-    def hits(self, request: gcs_api.Request) -> bool:
+    def takes(self, request: gcs_api.Request) -> bool:
+        """Whether this request fails; counts it if it is one of those that may."""
         if self.keep is not None and len(request.body) <= self.keep:
             return False
-        return self.method in ("", request.method)
+        query = "&".join(f"{name}={value}" for name, value in request.query.items())
+        asked = f"{urllib.parse.unquote(request.path)}?{query}"
+        if self.method not in ("", request.method) or not re.search(
+            self.pattern, asked
+        ):
+            return False
+        if self.after:
+            self.after -= 1
+            return False
+        self.count -= 1
+        return True
 
 
 class _Server(http.server.ThreadingHTTPServer):

@@ -280,3 +280,20 @@ def test_an_upload_whose_sender_dies_makes_no_object(object_store):
     again.request("GET", "/bucket/x", headers={"Authorization": f"Bearer {token}"})
     assert again.getresponse().status == 404
     assert object_store.names("gs://bucket/x") == []
+
+
+def test_one_request_of_many_is_refused(object_store):
+    token = object_store.environment()["GOOGLE_AUTH_TOKEN_FOR_TESTING"]
+
+    def status(name):
+        connection = connect(object_store)
+        authorized = {"Authorization": f"Bearer {token}"}
+        connection.request("GET", f"/bucket/one/{name}", headers=authorized)
+        return connection.getresponse().status
+
+    for name in ("a b", "c"):
+        object_store.write(f"gs://bucket/one/{name}", b"")
+    object_store.fail_next(1, status=403, pattern="one/a b", after=1)
+    assert [status(n) for n in ("a%20b", "c", "a%20b", "a%20b")] == [200, 200, 403, 200]
+    ends = [(status("c"), status("c")) for _ in fake_gcs.each_refused(object_store)]
+    assert ends == [(403, 200), (200, 403), (200, 200)]
