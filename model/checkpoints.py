@@ -1,10 +1,14 @@
 """Saves and restores everything a training run needs to go on."""
 
+import logging
+import pathlib
+import shutil
+
 import keras
 import tensorflow as tf
 
 from model import optimizer
-from pipeline import artifact_paths
+from pipeline import artifact_paths, artifact_trees
 
 _KEPT = 2
 _LIST = "checkpoint"  # which checkpoints there are, as TensorFlow names it
@@ -47,9 +51,23 @@ class Checkpoints:
 def move(folder: artifact_paths.Path, target: artifact_paths.Path) -> None:
     """Moves the checkpoints of a run that is done.
 
+    Where files cannot be moved in one step they are copied. A run that is cut off in
+    the meantime goes on from where they were, until all of them are where they belong.
+
     Args:
         target: is not there.
+
+    Raises:
+        OSError: they could not be moved; they are whole where they were.
     """
-    # Where files move one by one, the list of checkpoints goes first: without it a
-    # folder of which half is left counts as empty.
-    artifact_paths.move_tree(folder, target, first=_LIST)
+    if isinstance(folder, pathlib.Path):
+        shutil.move(folder, target)
+        return
+    artifact_trees.copy_tree(folder, target, last=_LIST)
+    artifact_trees.check_copy(target, folder)
+    # Without its list a folder of which half is left counts as empty.
+    (folder / _LIST).unlink()
+    try:
+        artifact_paths.remove_tree(folder)
+    except OSError as error:
+        logging.warning("Checkpoints: %s holds old ones: %s", folder, error.strerror)

@@ -2,9 +2,10 @@
 
 A folder is a `pathlib.Path`. A place in an object store is a `RemotePath`, which has
 the same methods and asks TensorFlow's file systems. What the two do in different ways
-so that nothing is ever seen half written is a function here: a file of a folder is
-renamed into its place, an object appears when all of it is there, and of a tree of
-objects one is written last.
+is a function here. For folders with all that is in them see `artifact_trees`.
+
+A store may refuse a single request, and what was refused is not absent: only "not
+found" is taken for that, any other error is raised.
 
 TensorFlow is imported at the first use of a remote path, and not for folders.
 """
@@ -15,7 +16,6 @@ import fnmatch
 import os
 import pathlib
 import shutil
-import tempfile
 import types
 import uuid
 from collections.abc import Iterator
@@ -41,24 +41,35 @@ class RemotePath(pathlib.PurePosixPath):
         return f"{scheme}{_SCHEME_END}{rest}" if colon and "/" not in scheme else text
 
     def exists(self) -> bool:
-        with _asked(self) as gfile:
+        with asked(self) as gfile:
             return gfile.exists(str(self))
 
     def is_dir(self) -> bool:
-        with _asked(self) as gfile:
-            return gfile.isdir(str(self))
+        try:
+            with asked(self) as gfile:
+                # TensorFlow's `isdir` is False when it was refused. With the slash it
+                # asks for a folder: a file of that name is none.
+                return gfile.stat(f"{self}/").is_directory
+        except FileNotFoundError:
+            return False
 
     def is_file(self) -> bool:
         try:
-            with _asked(self) as gfile:
+            with asked(self) as gfile:
                 return not gfile.stat(str(self)).is_directory
         except FileNotFoundError:
             return False
 
+    def names(self) -> list[str]:
+        """Names of what is in a folder; those of folders end with a slash."""
+        with _asked_of_folder(self) as gfile:
+            found = gfile.listdir(str(self))
+        if "/" in found:
+            raise OSError(errno.EINVAL, "a folder in it has no name", str(self))
+        return found
+
     def iterdir(self) -> Iterator["RemotePath"]:
-        with _asked(self) as gfile:
-            names = gfile.listdir(str(self))
-        for name in names:
+        for name in self.names():
             yield self / name.rstrip("/")
 
     def glob(self, pattern: str) -> Iterator["RemotePath"]:
@@ -67,7 +78,11 @@ class RemotePath(pathlib.PurePosixPath):
         TensorFlow's own would take brackets in the folder's name for a pattern.
         """
         first, _, rest = pattern.partition("/")
-        for child in sorted(self.iterdir()) if self.is_dir() else ():
+        try:
+            children = sorted(self.iterdir())
+        except FileNotFoundError:
+            return
+        for child in children:
             if fnmatch.fnmatchcase(child.name, first):
                 yield from child.glob(rest) if rest else (child,)
 
@@ -81,20 +96,18 @@ class RemotePath(pathlib.PurePosixPath):
             return
         if len(self.parts) > _PARTS_OF_BUCKET + 1:
             self.parent.mkdir()
-        with contextlib.suppress(FileExistsError), _asked(self) as gfile:
+        with contextlib.suppress(FileExistsError), asked(self) as gfile:
             gfile.mkdir(str(self))
 
     def read_bytes(self) -> bytes:
-        with _asked(self) as gfile, gfile.GFile(str(self), "rb") as file:
-            # To the end: TensorFlow may remember the size of an earlier content.
-            return b"".join(iter(lambda: file.read(_PIECE), b""))
+        return b"".join(pieces(self))
 
     def read_text(self, encoding: str = "utf-8") -> str:
         return self.read_bytes().decode(encoding)
 
     def write_bytes(self, content: bytes) -> None:
         """Writes an object, which others see when all of it is there."""
-        with _asked(self) as gfile, gfile.GFile(str(self), "wb") as file:
+        with asked(self) as gfile, gfile.GFile(str(self), "wb") as file:
             file.write(content)
 
     def write_text(self, text: str, encoding: str = "utf-8") -> None:
@@ -102,7 +115,7 @@ class RemotePath(pathlib.PurePosixPath):
 
     def unlink(self, missing_ok: bool = False) -> None:
         try:
-            with _asked(self) as gfile:
+            with asked(self) as gfile:
                 gfile.remove(str(self))
         except FileNotFoundError:
             if not missing_ok:
@@ -152,98 +165,36 @@ def write_whole(path: Path, content: bytes) -> None:
     partial.replace(path)
 
 
-def remove_tree(path: Path, ignore_errors: bool = False) -> None:
+def pieces(path: Path) -> Iterator[bytes]:
+    """Reads a file a few megabytes at a time."""
+    if isinstance(path, pathlib.Path):
+        with path.open("rb") as file:
+            yield from iter(lambda: file.read(_PIECE), b"")
+        return
+    with asked(path) as gfile, gfile.GFile(str(path), "rb") as file:
+        # To the end: TensorFlow may remember the size of an earlier content.
+        yield from iter(lambda: file.read(_PIECE), b"")
+
+
+def remove_tree(path: Path, missing_ok: bool = False) -> None:
     """Removes a folder and all that is in it.
 
     Raises:
-        OSError: it is not there or cannot be removed, unless errors are ignored.
+        OSError: something of it is left, or it was not there.
     """
-    if isinstance(path, pathlib.Path):
-        shutil.rmtree(path, ignore_errors=ignore_errors)
-        return
-    ignored = OSError if ignore_errors else ()
-    with contextlib.suppress(ignored), _asked(path) as gfile:
-        gfile.rmtree(str(path))
-
-
-def copy_tree(source: Path, target: Path, last: str) -> None:
-    """Copies a folder; whoever sees the file `last` in the target sees all of it.
-
-    Args:
-        target: replaced if it is there.
-        last: name of a file of the folder.
-    """
-    remove_tree(target, ignore_errors=True)
-    if isinstance(source, pathlib.Path) and isinstance(target, pathlib.Path):
-        partial = target.with_name(f".{target.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(source, partial)
-        partial.replace(target)
-        return
-    for below in _prepared(source, target, last):
-        with _asked(target / below) as gfile:
-            gfile.copy(str(source / below), str(target / below), overwrite=True)
-
-
-def move_tree(source: Path, target: Path, last: str = "", first: str = "") -> None:
-    """Moves a folder into a place where there is none.
-
-    In an object store every file is moved for itself.
-
-    Args:
-        last: name of a file of the folder: where it is, all others are.
-        first: name of a file without which the others are not used.
-
-    Raises:
-        OSError: it could not be moved; an object store may then have parts of it in
-            both places.
-    """
-    if isinstance(source, pathlib.Path) and isinstance(target, pathlib.Path):
-        shutil.move(source, target)
-        return
-    for below in _prepared(source, target, last, first):
-        with _asked(target / below) as gfile:
-            gfile.rename(str(source / below), str(target / below), overwrite=True)
-    remove_tree(source, ignore_errors=True)  # marks of empty folders
+    try:
+        if isinstance(path, pathlib.Path):
+            shutil.rmtree(path)
+        else:
+            with _asked_of_folder(path) as gfile:
+                gfile.rmtree(str(path))
+    except FileNotFoundError:
+        if not missing_ok or path.exists():
+            raise
 
 
 @contextlib.contextmanager
-def local_folder(path: Path) -> Iterator[pathlib.Path]:
-    """A folder as others than TensorFlow can read it: itself, or a copy for a time."""
-    if isinstance(path, pathlib.Path):
-        yield path
-        return
-    with tempfile.TemporaryDirectory(prefix="m2f_copy_") as name:
-        here = pathlib.Path(name)
-        for below in _prepared(path, here):
-            (here / below).write_bytes((path / below).read_bytes())
-        yield here
-
-
-def _prepared(
-    source: Path, target: Path, last: str = "", first: str = ""
-) -> list[pathlib.PurePath]:
-    """Makes the folders that a tree needs.
-
-    Returns:
-        Paths of the files, relative to `source`, in the order they are to go.
-    """
-    if isinstance(source, pathlib.Path):
-        paths = [path for path in source.rglob("*") if path.is_file()]
-    else:
-        with _asked(source) as gfile:
-            walked = list(gfile.walk(str(source)))
-        paths = [
-            RemotePath(folder) / name for folder, _, names in walked for name in names
-        ]
-    found = [path.relative_to(source) for path in paths]
-    for folder in dict.fromkeys((target / below).parent for below in found):
-        folder.mkdir(parents=True, exist_ok=True)
-    return sorted(found, key=lambda p: (str(p) == last, str(p) != first, str(p)))
-
-
-@contextlib.contextmanager
-def _asked(path: RemotePath) -> Iterator[types.ModuleType]:
+def asked(path: Path) -> Iterator[types.ModuleType]:
     """TensorFlow's file systems, whose errors become those of Python.
 
     Raises:
@@ -263,3 +214,21 @@ def _asked(path: RemotePath) -> Iterator[types.ModuleType]:
         number = numbers.get(type(error), errno.EIO)
         reason = " ".join(error.message.split())[:300] or os.strerror(number)
         raise OSError(number, reason, str(path)) from None
+
+
+@contextlib.contextmanager
+def _asked_of_folder(path: RemotePath) -> Iterator[types.ModuleType]:
+    """`asked`, where TensorFlow says of a folder it was refused that it is not there.
+
+    Raises:
+        OSError: FileNotFoundError if it is not there indeed.
+    """
+    if not path.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    try:
+        with asked(path) as gfile:
+            yield gfile
+    except FileNotFoundError as error:
+        if path.is_dir():
+            raise OSError(errno.EIO, "the store refused it", str(path)) from error
+        raise

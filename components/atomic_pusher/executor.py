@@ -6,7 +6,7 @@ from tfx.types import artifact_utils
 from tfx.utils import proto_utils
 
 from components.atomic_pusher import staging
-from pipeline import artifact_paths
+from pipeline import artifact_paths, artifact_trees
 
 _DESTINATION = "pushed_destination"
 
@@ -27,8 +27,14 @@ class Executor(executor.Executor):
                 input_dict, output_dict, {**exec_properties, "push_destination": staged}
             )
             if artifact.get_int_custom_property("pushed") == 1:
-                copied = artifact.get_string_custom_property(_DESTINATION)
-                version = staging.finish(pushed, artifact_paths.of(copied))
+                copied = artifact_paths.of(
+                    artifact.get_string_custom_property(_DESTINATION)
+                )
+                # TFX's copying leaves out folders that a store refused to list.
+                model = artifact_paths.of(self.GetModelPath(input_dict))
+                for copy in (copied, pushed):
+                    artifact_trees.check_copy(copy, model)
+                version = staging.finish(pushed, copied)
                 artifact.set_string_custom_property(_DESTINATION, str(version))
                 artifact.set_string_custom_property("pushed_version", version.name)
             else:

@@ -1,18 +1,18 @@
 """Puts a model version into an object store, where no folder is renamed in one step.
 
 The files are moved one by one and `saved_model.pb` is the last: a version that has it
-is complete, and model servers try again as long as it is missing. Two pushes must not
-mix their files under one number, and "write this only if it is not there" is nothing
-that TensorFlow's file systems can say. So a push first leaves a claim beside the
-versions and then looks: whoever sees another's claim on the same number gives its own
-up and takes a higher one. Of two that claim at the same time at least one sees the
-other, because an object that is written is in every list from then on.
+is complete, and a model server that looks before cannot load it and tries again. Two
+pushes must not mix their files under one number, and "write this only if it is not
+there" is nothing that TensorFlow's file systems can say. So a push first leaves a claim
+beside the versions and then looks: whoever sees another's claim on the same number
+gives its own up and takes a higher one. Of two that claim at the same time at least one
+sees the other, because an object that is written is in every list from then on.
 """
 
 import secrets
 from collections.abc import Callable
 
-from pipeline import artifact_paths
+from pipeline import artifact_paths, artifact_trees
 
 CLAIM = "claim"
 COMPLETE = "saved_model.pb"
@@ -34,17 +34,16 @@ def place(
     """
     claims = f".claim-{version.name}-"
     claim = version.with_name(claims + staged.parent.name.removeprefix(".pushing-"))
-    mine = {"staging": str(staged.parent)}
-    write_note({**mine, CLAIM: str(claim)})
+    mine = {"staging": str(staged.parent), CLAIM: str(claim)}
+    write_note(mine)
     claim.write_text(str(staged))
     claimants = [path.name for path in claim.parent.glob(f"{claims}*")]
     # Asked last: a push that has removed its claim by now has its version there.
     if claimants != [claim.name] or version.exists():
         claim.unlink(missing_ok=True)
-        write_note(mine)
         return False
-    write_note({**mine, "version": str(version), CLAIM: str(claim)})
-    artifact_paths.move_tree(staged, version, last=COMPLETE)
+    write_note({**mine, "version": str(version)})
+    artifact_trees.move_objects(staged, version, last=COMPLETE)
     claim.unlink(missing_ok=True)
     return True
 

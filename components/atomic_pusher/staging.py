@@ -6,6 +6,7 @@ own folder says which push is on its way: whoever finds it after the process was
 can take back what was done. An object store renames no folders: see `objects`.
 """
 
+import contextlib
 import hashlib
 import json
 
@@ -28,7 +29,7 @@ def begin(
     name = hashlib.sha256(str(pushed).encode()).hexdigest()[:16]
     staging = base / f".pushing-{name}"
     _write(_note(*_owner(pushed)), {"staging": str(staging)})
-    artifact_paths.remove_tree(staging, ignore_errors=True)
+    artifact_paths.remove_tree(staging, missing_ok=True)
     staging.mkdir(parents=True)
     return staging
 
@@ -53,7 +54,8 @@ def finish(
     while not place(staged, version, lambda content: _write(note, content)):
         step = objects.step() if is_remote else 1
         version = version.with_name(str(int(version.name) + step))
-    artifact_paths.remove_tree(staging, ignore_errors=True)
+    with contextlib.suppress(OSError):  # the version is complete without that
+        artifact_paths.remove_tree(staging)
     return version
 
 
@@ -78,14 +80,22 @@ def _place(
 
 
 def undo(node_folder: artifact_paths.Path, execution_id: int | str) -> None:
-    """Takes back a push whose execution did not become complete, if there was one."""
+    """Takes back a push whose execution did not become complete, if there was one.
+
+    Raises:
+        OSError: something of it is left; the note stays, for another try.
+    """
     note = _note(node_folder, execution_id)
     if not note.is_file():
         return
     content = json.loads(note.read_text())
     claim = content.pop(objects.CLAIM, None)
+    if "version" in content:
+        # First what makes it complete: nobody is to load the half of it that is left.
+        version = artifact_paths.of(content["version"])
+        (version / objects.COMPLETE).unlink(missing_ok=True)
     for path in content.values():
-        artifact_paths.remove_tree(artifact_paths.of(path), ignore_errors=True)
+        artifact_paths.remove_tree(artifact_paths.of(path), missing_ok=True)
     if claim is not None:
         artifact_paths.of(claim).unlink(missing_ok=True)
     note.unlink()

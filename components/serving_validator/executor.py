@@ -10,7 +10,7 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components.serving_validator import validation
-from pipeline import artifact_paths
+from pipeline import artifact_paths, artifact_trees
 
 # As TFX's own InfraValidator writes them; its constants are private.
 BLESSED_KEY = "blessed"
@@ -35,7 +35,7 @@ class Executor(base_executor.BaseExecutor):
 
         place = artifact_paths.of(path_utils.serving_model_path(model.uri, is_old))
         # A server has its model on a disk, and no other way to reach an object store.
-        with artifact_paths.local_folder(place) as saved_model:
+        with artifact_trees.local_folder(place) as saved_model:
             found = validation.validate(
                 model=saved_model,
                 files=_split_files(examples, exec_properties["example_split"]),

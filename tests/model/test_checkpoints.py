@@ -1,3 +1,4 @@
+import fake_gcs
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -65,21 +66,28 @@ def test_a_moved_run_is_restored_where_it_is_now_and_not_where_it_was(
     assert fresh.restore_latest() == 0
 
 
-def test_what_is_left_of_a_move_that_was_cut_off_is_no_checkpoint(
-    tiny_model_config, gcs, monkeypatch
-):
-    run = artifact_paths.of("gs://bucket/cut/unfinished")
-    _, adamw, saved = _parts(tiny_model_config, run, seed=0)
-    adamw.step.assign(17)
-    saved.save()
-    files = artifact_paths._prepared
-
-    def two_of(*arguments):
-        return files(*arguments)[:2]
-
-    monkeypatch.setattr(artifact_paths, "_prepared", two_of)
-    monkeypatch.setattr(artifact_paths, "remove_tree", lambda *a, **k: None)
-    checkpoints.move(run, artifact_paths.of("gs://bucket/cut/checkpoints"))
-    assert [name for name in gcs.names(f"{run}/") if "ckpt-17" in name]
-    _, _, again = _parts(tiny_model_config, run, seed=1)
-    assert again.restore_latest() == 0
+def test_whichever_request_of_a_move_is_refused_training_can_go_on(gcs):
+    names = ("checkpoint", "ckpt-17.data-00000-of-00001", "ckpt-17.index")
+    ends = []
+    for number in fake_gcs.each_refused(gcs):
+        places = [f"gs://bucket/cut/{number}/{kind}" for kind in ("unfinished", "kept")]
+        for name in names:
+            gcs.write(f"{places[0]}/{name}", name.encode())
+        try:
+            checkpoints.move(*map(artifact_paths.of, places))
+        except OSError as error:
+            ends.append(error)
+        else:
+            ends.append(None)
+        # Where the list is, TensorFlow finds a checkpoint: it has to be whole.
+        left, kept = ([n for n in names if gcs.names(f"{p}/{n}")] for p in places)
+        assert all(
+            "checkpoint" not in there or there == [*names] for there in (left, kept)
+        )
+        assert (left if ends[-1] else kept) == [*names]
+        if not ends[-1]:
+            assert "checkpoint" not in left
+    assert len(ends) > len(names)
+    assert ends[-1] is None
+    assert all(gcs.read(f"{places[1]}/{name}") == name.encode() for name in names)
+    assert not gcs.names(places[0])

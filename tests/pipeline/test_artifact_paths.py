@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 
+import fake_gcs
 import pytest
 
 from pipeline import artifact_paths
@@ -33,12 +34,6 @@ def plant(folder, tree=None):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     return folder
-
-
-def below(store, folder) -> dict:
-    """What is really there, without the marks of folders."""
-    names = [name for name in store.names(f"{folder}/") if not name.endswith("/")]
-    return {name.removeprefix(f"{folder}/"): store.read(name) for name in names}
 
 
 def test_an_address_keeps_its_form_through_all_that_is_done_to_a_path():
@@ -89,7 +84,7 @@ def test_what_is_not_there_is_told_as_a_folder_tells_it(root):
         assert caught.value.filename == str(root / "none")
         assert caught.value.strerror
     (root / "none").unlink(missing_ok=True)
-    artifact_paths.remove_tree(root / "none", ignore_errors=True)
+    artifact_paths.remove_tree(root / "none", missing_ok=True)
 
 
 def test_a_file_is_replaced_whole_and_its_new_length_is_read(root):
@@ -121,68 +116,61 @@ def test_a_tree_is_removed_and_its_neighbour_is_not(root):
     assert {path.name for path in root.iterdir()} == {"tree2"}
 
 
-def test_a_copy_replaces_what_was_there(root):
-    source = plant(root / "source")
-    target = plant(root / "target", {"left/over": b"old"})
-    artifact_paths.copy_tree(source, target, last="saved_model.pb")
-    assert {p.name for p in target.iterdir()} == {"saved_model.pb", "a[1]", "z"}
-    assert (target / "a[1]" / "second.txt").read_bytes() == b"22"
-    assert (source / "saved_model.pb").is_file()
-    assert {path.name for path in root.iterdir()} == {"source", "target"}
-
-
-def test_a_moved_tree_is_gone_where_it_was(root):
-    source = plant(root / "source")
-    artifact_paths.move_tree(source, root / "target")
-    assert {path.name for path in root.iterdir()} == {"target"}
-    assert (root / "target" / "a[1]" / "first.txt").read_bytes() == b"1"
-
-
-def test_the_file_without_which_the_others_are_not_used_goes_first(gcs, bucket):
-    plant(bucket / "source")
-    begun = len(gcs.requests())
-    artifact_paths.move_tree(bucket / "source", bucket / "target", first="z/deep/er")
-    moved = [r for r in gcs.requests()[begun:] if "rewriteTo" in r]
-    assert len(moved) == len(TREE)
-    assert "deep%2Fer" in moved[0]
-
-
-@pytest.mark.parametrize("act", [artifact_paths.copy_tree, artifact_paths.move_tree])
-def test_the_file_that_says_that_all_is_there_comes_last(gcs, bucket, act):
-    plant(bucket / "source")
-    gcs.fail_next(100, status=403, method="POST")  # a copy within the store
-    gcs.fail_next(100, status=403, method="PUT")
-    with pytest.raises(PermissionError):
-        act(bucket / "source", bucket / "target", last="a[1]/first.txt")
-    gcs.recover()
-    artifact_paths.remove_tree(bucket / "target", ignore_errors=True)
-    begun = len(gcs.requests())
-    act(bucket / "source", bucket / "target", last="a[1]/first.txt")
-    assert below(gcs, bucket / "target") == TREE
-    names = ("first.txt", "second.txt", "saved_model.pb", "deep%2Fer")
-    touched = [n for r in gcs.requests()[begun:] for n in names if n in r]
-    assert set(touched) == set(names)
-    assert touched[-1] == "first.txt"
-
-
-def test_others_than_tensorflow_get_a_copy_of_a_bucket_and_a_folder_itself(
-    bucket, tmp_path
-):
-    with artifact_paths.local_folder(plant(bucket)) as here:
-        found = {p.relative_to(here).as_posix() for p in here.rglob("*") if p.is_file()}
-        assert found == set(TREE)
-        assert (here / "saved_model.pb").read_bytes() == b"graph"
-    assert not here.exists()
-    with artifact_paths.local_folder(tmp_path) as here:
-        assert here == tmp_path
-
-
 def test_a_bucket_that_may_not_be_read_is_an_error_of_the_system(gcs, bucket):
     gcs.fail_next(100, status=403)
     with pytest.raises(PermissionError) as caught:
         (bucket / "x").read_bytes()
     gcs.recover()
     assert caught.value.filename == f"{bucket}/x"
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda folder: folder.is_dir(),
+        lambda folder: list(folder.iterdir()),
+        lambda folder: list(folder.glob("*")),
+        lambda folder: folder.mkdir(),
+        lambda folder: artifact_paths.remove_tree(folder, missing_ok=True),
+    ],
+    ids=["is_dir", "iterdir", "glob", "mkdir", "remove_tree"],
+)
+def test_what_a_store_refuses_is_not_taken_for_absent(gcs, bucket, ask):
+    gcs.write(f"{bucket}/folder/file", b"")
+    gcs.fail_next(1, status=403)
+    with pytest.raises(PermissionError):
+        ask(bucket / "folder")
+    assert not gcs.recover()
+    assert gcs.names(f"{bucket}/folder/file")
+
+
+def test_whichever_request_is_refused_all_is_found_or_an_error_raised(gcs, bucket):
+    refused = 0
+    for number in fake_gcs.each_refused(gcs):
+        folder = bucket / str(number)
+        for name in TREE:
+            gcs.write(f"{folder}/{name}", b"")
+        try:
+            found = [path.name for path in folder.glob("*/*.txt")]
+        except OSError as error:
+            assert not isinstance(error, FileNotFoundError)
+            refused += 1
+        else:
+            assert found == ["first.txt", "second.txt"]
+    assert refused == number
+
+
+def test_a_tree_that_was_not_removed_is_an_error_and_one_that_was_is_gone(gcs, bucket):
+    for number in fake_gcs.each_refused(gcs):
+        for name in TREE:
+            gcs.write(f"{bucket}/{number}/{name}", b"")
+        try:
+            artifact_paths.remove_tree(bucket / str(number), missing_ok=True)
+        except OSError as error:
+            assert not isinstance(error, FileNotFoundError)
+            assert gcs.names(f"{bucket}/{number}/")
+        else:
+            assert not gcs.names(f"{bucket}/{number}/")
 
 
 def test_folders_are_made_without_a_question_about_the_bucket_itself(gcs, bucket):

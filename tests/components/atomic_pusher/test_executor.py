@@ -1,8 +1,11 @@
 import json
+import pathlib
+import shutil
 
 import pytest
 from tfx.dsl.io import fileio
 from tfx.types import standard_artifacts
+from tfx.utils import io_utils
 
 from components.atomic_pusher import executor
 
@@ -74,5 +77,19 @@ def test_a_push_that_fails_leaves_nothing_behind(tmp_path):
     weights.mkdir(parents=True)
     (weights / "variables.data").symlink_to(tmp_path / "nowhere")
     with pytest.raises(fileio.NotFoundError):
+        push(tmp_path)
+    assert in_serving(tmp_path) == []
+
+
+@pytest.mark.parametrize("lost_in", ["serving", "pushed_model"])
+def test_a_copy_that_lacks_a_folder_is_not_pushed(tmp_path, monkeypatch, lost_in):
+    def lose(source, target, **keywords):
+        copy_dir(source, target, **keywords)
+        if lost_in in pathlib.Path(target).relative_to(tmp_path).parts:
+            shutil.rmtree(pathlib.Path(target) / "variables")
+
+    copy_dir = io_utils.copy_dir
+    monkeypatch.setattr(io_utils, "copy_dir", lose)
+    with pytest.raises(OSError, match=r"missing.*variables/variables\.index"):
         push(tmp_path)
     assert in_serving(tmp_path) == []

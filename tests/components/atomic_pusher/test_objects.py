@@ -1,11 +1,13 @@
 """Pushes into an object store, where nothing is renamed in one step."""
 
 import concurrent.futures
+import json
 
+import fake_gcs
 import pytest
 
-from components.atomic_pusher import objects, staging
-from pipeline import artifact_paths
+from components.atomic_pusher import staging
+from pipeline import artifact_paths, artifact_trees
 
 FILES = ("assets.extra/info.json", "saved_model.pb", "variables/variables.index")
 
@@ -86,28 +88,64 @@ def test_pushes_at_the_same_moment_never_mix_their_files(gcs, node, base):
 
 @pytest.mark.parametrize("moved", [0, 1, 2])
 def test_a_push_that_fails_on_its_way_is_not_complete_and_is_taken_back(
-    gcs, node, base, moved, monkeypatch
+    gcs, node, base, moved
 ):
     pushed, staged = copied(node, base)
-    order = []
-
-    def prepared(*arguments):
-        files = original(*arguments)
-        order.extend(map(str, files))
-        missing = staged / str(files[moved])
-        missing.unlink()  # so that moving it fails
-        return files
-
-    original = artifact_paths._prepared
-    monkeypatch.setattr(artifact_paths, "_prepared", prepared)
-    with pytest.raises(FileNotFoundError):
+    gcs.fail_next(1, status=403, pattern="rewriteTo", after=moved)
+    with pytest.raises(PermissionError):
         staging.finish(pushed, staged)
-    assert order[-1] == objects.COMPLETE
     there = in_serving(gcs, base)
     assert "100/saved_model.pb" not in there
     assert len([name for name in there if name.startswith("100/")]) == moved
     staging.undo(node, 7)
     assert in_serving(gcs, base) == []
+
+
+def test_whichever_request_is_refused_no_half_of_a_version_is_published(gcs, place):
+    failed = []
+    for number in fake_gcs.each_refused(gcs):
+        node, base = place / f"Pusher{number}", place / f"serving{number}"
+        staged = base / ".pushing-x" / "100"
+        for name in FILES:
+            gcs.write(f"{staged}/{name}", b"")
+        note = {"staging": str(staged.parent)}
+        gcs.write(f"{node}/.system/pushing/7.json", json.dumps(note).encode())
+        try:
+            assert staging.finish(node / "pushed_model" / "7", staged) == base / "100"
+        except OSError:
+            failed.append((node, base))
+            is_seen = "100/saved_model.pb" in in_serving(gcs, base)
+        else:
+            is_seen = True
+        assert not is_seen or set(whole(100)) <= set(in_serving(gcs, base))
+    assert len(failed) > 10
+    for node, base in failed:
+        staging.undo(node, 7)
+        assert in_serving(gcs, base) == []
+
+
+def test_a_push_that_could_not_be_taken_back_is_not_forgotten(gcs, place):
+    failed = []
+    for number in fake_gcs.each_refused(gcs):
+        node, base = place / f"Pusher{number}", place / f"serving{number}"
+        for name in (*whole(100), ".claim-100-x", ".pushing-x/100/left"):
+            gcs.write(f"{base}/{name}", b"")
+        places = {"staging": ".pushing-x", "version": "100", "claim": ".claim-100-x"}
+        note = {key: f"{base}/{name}" for key, name in places.items()}
+        gcs.write(f"{node}/.system/pushing/7.json", json.dumps(note).encode())
+        try:
+            staging.undo(node, 7)
+        except OSError:
+            failed.append((node, base))
+            assert gcs.names(f"{node}/.system/pushing/7.json")
+        else:
+            assert in_serving(gcs, base) == []
+        there = set(in_serving(gcs, base))
+        assert "100/saved_model.pb" not in there or set(whole(100)) <= there
+    assert len(failed) > 5
+    for node, base in failed:
+        staging.undo(node, 7)
+        assert in_serving(gcs, base) == []
 
 
 def test_a_push_killed_before_it_was_recorded_is_taken_back(gcs, node, base):
@@ -118,15 +156,30 @@ def test_a_push_killed_before_it_was_recorded_is_taken_back(gcs, node, base):
     assert in_serving(gcs, base) == whole(50)
 
 
-def test_a_claim_of_a_push_that_was_killed_is_taken_back(gcs, node, base, monkeypatch):
-    class Killed(BaseException):
-        pass
+class Killed(BaseException):
+    pass
 
+
+def test_a_claim_of_a_push_that_was_killed_is_taken_back(gcs, node, base, monkeypatch):
     def killed(*arguments, **keywords):
         raise Killed
 
     pushed, staged = copied(node, base)
-    monkeypatch.setattr(artifact_paths, "move_tree", killed)
+    monkeypatch.setattr(artifact_trees, "move_objects", killed)
+    with pytest.raises(Killed):
+        staging.finish(pushed, staged)
+    assert any(name.startswith(".claim-100-") for name in in_serving(gcs, base))
+    staging.undo(node, 7)
+    assert in_serving(gcs, base) == []
+
+
+def test_a_claim_is_noted_before_it_is_made(gcs, node, base, monkeypatch):
+    def killed(claim, text):
+        gcs.write(str(claim), text.encode())
+        raise Killed
+
+    pushed, staged = copied(node, base)
+    monkeypatch.setattr(artifact_paths.RemotePath, "write_text", killed)
     with pytest.raises(Killed):
         staging.finish(pushed, staged)
     assert any(name.startswith(".claim-100-") for name in in_serving(gcs, base))

@@ -1,4 +1,5 @@
 import pathlib
+import shutil
 
 import pytest
 
@@ -88,6 +89,21 @@ def test_a_push_killed_before_it_was_recorded_is_taken_back(node, base):
     staging.finish(*copied(node, base))
     staging.undo(node, 7)
     assert everything(base) == ["50"]
+
+
+def test_a_push_that_could_not_be_taken_back_is_not_forgotten(node, base, monkeypatch):
+    def refused(path, ignore_errors=False):
+        if not ignore_errors:
+            raise PermissionError(13, "Permission denied", str(path))
+
+    staging.finish(*copied(node, base))
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", refused)
+        with pytest.raises(PermissionError):
+            staging.undo(node, 7)
+    assert not (base / "100" / "saved_model.pb").exists()
+    staging.undo(node, 7)
+    assert everything(base) == []
 
 
 def test_only_the_push_of_that_execution_is_taken_back(node, base):
