@@ -87,7 +87,10 @@ def digest(path: artifact_paths.Path) -> str:
         WeightsError: there is no such file.
     """
     check_exists(path)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    found = hashlib.sha256()
+    for piece in artifact_paths.pieces(path):
+        found.update(piece)
+    return found.hexdigest()
 
 
 def check_exists(path: artifact_paths.Path) -> None:

@@ -49,7 +49,7 @@ def read(reference: str) -> pipeline_pb2.Pipeline:
     Raises:
         ConfigError: the file is gone, or is not the one that was written.
     """
-    name, _, wanted = reference.partition("#")
+    name, wanted = _parts(reference)
     try:
         content = artifact_paths.of(name).read_bytes()
     except OSError as error:
@@ -76,7 +76,13 @@ def read(reference: str) -> pipeline_pb2.Pipeline:
 
 def root_of(reference: str) -> artifact_paths.Path:
     """The `root` that was given to `write`."""
-    return artifact_paths.of(reference.partition("#")[0]).parents[1]
+    return artifact_paths.of(_parts(reference)[0]).parents[1]
+
+
+def _parts(reference: str) -> tuple[str, str]:
+    """Address of the file, which may hold a `#` itself, and its sha256 or nothing."""
+    name, separator, digest = reference.rpartition("#")
+    return (name, digest) if separator else (reference, "")
 
 
 def artifact_root(compiled: pipeline_pb2.Pipeline) -> artifact_paths.Path:

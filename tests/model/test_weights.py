@@ -1,4 +1,6 @@
+import hashlib
 import pathlib
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -187,3 +189,17 @@ def test_a_file_of_another_program_is_refused_with_the_command_to_run(tmp_path):
         weights.read(path)
     with pytest.raises(errors.WeightsError, match="nowhere is not a file"):
         weights.digest(tmp_path / "nowhere")
+
+
+def test_the_digest_is_that_of_the_file_which_is_not_held_in_memory(tmp_path):
+    path = tmp_path / "large.safetensors"
+    size = (100 << 20) + 1
+    with path.open("wb") as file:
+        file.write(b"weights")
+        file.truncate(size)  # the rest is zeros
+    tracemalloc.start()
+    found = weights.digest(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == hashlib.sha256(b"weights" + bytes(size - 7)).hexdigest()
+    assert peak < size / 2

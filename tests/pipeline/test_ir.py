@@ -3,7 +3,7 @@ import hashlib
 import pytest
 from tfx.proto.orchestration import pipeline_pb2
 
-from pipeline import errors, ir
+from pipeline import artifact_paths, errors, ir
 
 
 def graph(**upstream):
@@ -35,6 +35,19 @@ def test_what_is_written_is_read_back_and_named_by_its_content(tmp_path):
     assert file.name == f"{sha256}.pb"
     assert ir.root_of(reference) == tmp_path
     assert ir.write(graph(a=[], b=["a"]), tmp_path) == reference
+
+
+@pytest.mark.parametrize("kind", ["folder", "bucket"])
+def test_a_root_may_hold_the_character_that_stands_before_the_digest(
+    tmp_path, kind, request
+):
+    root = tmp_path / "a#b"
+    if kind == "bucket":
+        request.getfixturevalue("gcs")
+        root = artifact_paths.of("gs://bucket/a#b")
+    reference = ir.write(graph(a=[]), root)
+    assert ir.read(reference) == graph(a=[])
+    assert ir.root_of(reference) == root
 
 
 def test_a_file_that_was_changed_is_refused(tmp_path):
