@@ -8,9 +8,11 @@ for. It alone writes checkpoints and exports.
 
 import contextlib
 import json
+import logging
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import tensorflow as tf
 
@@ -18,6 +20,8 @@ from pipeline import artifact_paths, errors
 
 _CALL_FILE = "call_of_the_chief.json"
 _POLL_SECONDS = 2.0
+_PATIENCE_SECONDS = 300.0
+_Result = TypeVar("_Result")
 
 
 def is_chief() -> bool:
@@ -46,31 +50,66 @@ def announced(
     Args:
         call: arguments of `run_fn.run_fn` that the others need, as JSON takes them.
         folder: one that all workers see, and no other pipeline uses.
+
+    Raises:
+        OSError: the call could not be left or taken back for minutes.
     """
     if not (_task() and is_chief()):
         yield
         return
     file = folder / _CALL_FILE
-    artifact_paths.write_whole(file, json.dumps(call).encode())
+    content = json.dumps(call).encode()
+    _patiently(lambda: artifact_paths.write_whole(file, content))
     try:
         yield
     finally:
-        file.unlink(missing_ok=True)
+        _patiently(lambda: file.unlink(missing_ok=True))
 
 
 def wait_for_call(folder: artifact_paths.Path) -> dict[str, object]:
-    """What the chief was called with, once it has left it in `folder`."""
-    while True:
-        try:
-            return json.loads((folder / _CALL_FILE).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            time.sleep(_POLL_SECONDS)
+    """What the chief was called with, once it has left it in `folder`.
+
+    Raises:
+        OSError: the folder could not be read for minutes.
+    """
+    while (content := _call(folder)) is None:
+        time.sleep(_POLL_SECONDS)
+    return json.loads(content)
 
 
 def wait_for_end(folder: artifact_paths.Path) -> None:
-    """Returns when the chief is done: a worker that leaves earlier stops the others."""
-    while (folder / _CALL_FILE).exists():
+    """Returns when the chief is done: a worker that leaves earlier stops the others.
+
+    Raises:
+        OSError: the folder could not be read for minutes.
+    """
+    while _call(folder) is not None:
         time.sleep(_POLL_SECONDS)
+
+
+def _call(folder: artifact_paths.Path) -> str | None:
+    """The chief's call as JSON; None when there is none."""
+    with contextlib.suppress(FileNotFoundError):
+        return _patiently((folder / _CALL_FILE).read_text)
+    return None
+
+
+def _patiently(step: Callable[[], _Result]) -> _Result:
+    """Takes a step; one that an error keeps from is tried again for some minutes.
+
+    Days of training must not end because a store refused one request.
+    """
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return step()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            if time.monotonic() > until:
+                raise
+            logging.warning("Trying again: %s", error)
+            time.sleep(_POLL_SECONDS)
 
 
 def share(batch_size: int) -> range:

@@ -68,6 +68,38 @@ def test_the_call_may_be_in_a_bucket(gcs):
     assert [n for n in gcs.names(f"{folder}/") if not n.endswith("/")] == []
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(cluster, "_POLL_SECONDS", 0.1)
+    monkeypatch.setattr(cluster, "_PATIENCE_SECONDS", 1.0)
+
+
+def test_what_a_store_refuses_for_a_while_ends_no_training(gcs, impatient):
+    cluster.configure(HOSTS, 0)
+    folder = artifact_paths.of("gs://bucket/refused/Trainer")
+    gcs.fail_next(2, status=403)
+    with cluster.announced({"train_files": ["a"]}, folder):
+        gcs.fail_next(2, status=403)
+        assert cluster.wait_for_call(folder) == {"train_files": ["a"]}
+        gcs.fail_next(2, status=403)
+        worker = threading.Thread(target=cluster.wait_for_end, args=(folder,))
+        worker.start()
+        worker.join(0.5)
+        assert worker.is_alive()
+        gcs.fail_next(2, status=403, method="DELETE")
+    worker.join(30)
+    assert not worker.is_alive()
+    assert [n for n in gcs.names(f"{folder}/") if not n.endswith("/")] == []
+
+
+@pytest.mark.parametrize("wait", [cluster.wait_for_call, cluster.wait_for_end])
+def test_a_worker_that_is_refused_for_good_gives_up(gcs, impatient, wait):
+    gcs.fail_next(100_000, status=403)
+    with pytest.raises(PermissionError):
+        wait(artifact_paths.of("gs://bucket/forbidden/Trainer"))
+    gcs.recover()
+
+
 def test_a_failure_of_the_chief_takes_the_call_back(tmp_path):
     cluster.configure(HOSTS, 0)
     with pytest.raises(ZeroDivisionError), cluster.announced({}, tmp_path):
