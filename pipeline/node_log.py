@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pipeline import artifact_paths
 
 _SECONDS_BETWEEN_COPIES = 60.0
+_BYTES_BETWEEN_COPIES = 1 << 20  # no more is copied in that time, on average
+_SECONDS_FOR_THE_LAST = 60.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +34,8 @@ class NodeLog:
 def opened(root: artifact_paths.Path, run_id: str, name: str) -> Iterator[NodeLog]:
     """A log for one attempt, below the root of the artifacts.
 
-    Nothing can be added to an object, so there the log is copied every minute while
-    the block runs, and at its end.
+    Nothing can be added to an object, so there the whole log is copied every minute
+    while the block runs, and at its end; one of several MiB every so many minutes.
 
     Raises:
         OSError: the folder cannot be made.
@@ -61,6 +63,7 @@ class _Copier:
     def __init__(self, log: NodeLog):
         self._log = log
         self._copied = 0  # bytes
+        self._fault = ""  # of the last copy
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -68,24 +71,37 @@ class _Copier:
         self._thread.start()
 
     def end(self) -> None:
-        """Copies what has come since; a log that is lost must not fail the node."""
+        """Copies what has come since; a log that is lost must not fail the node.
+
+        The thread does, and not for ever: TensorFlow tries for many minutes, in which
+        this process would not see that it is told to stop.
+        """
         self._ended.set()
-        self._thread.join()
-        try:
-            self._copy()
-        except OSError as error:
+        self._thread.join(_SECONDS_FOR_THE_LAST)
+        fault = self._fault
+        if self._thread.is_alive():
+            fault = f"that took longer than {_SECONDS_FOR_THE_LAST:g} seconds"
+        if fault:
             print(
-                f"the log could not be copied to {self._log.place}: {error.strerror}",
+                f"the log could not be copied to {self._log.place}: {fault}",
                 file=sys.stderr,
             )
 
     def _run(self) -> None:
-        while not self._ended.wait(_SECONDS_BETWEEN_COPIES):
-            with contextlib.suppress(OSError):  # the next time, or at the end
-                self._copy()
+        while not self._ended.wait(self._pause()):
+            self._copy()
+        self._copy()
+
+    def _pause(self) -> float:
+        """Seconds to the next copy: all copies together must not grow as a square."""
+        return _SECONDS_BETWEEN_COPIES * max(1.0, self._copied / _BYTES_BETWEEN_COPIES)
 
     def _copy(self) -> None:
-        content = self._log.file.read_bytes() if self._log.file.exists() else b""
-        if len(content) > self._copied:
-            self._log.place.write_bytes(content)
-            self._copied = len(content)
+        self._fault = ""
+        try:
+            content = self._log.file.read_bytes() if self._log.file.exists() else b""
+            if len(content) > self._copied:
+                self._log.place.write_bytes(content)
+                self._copied = len(content)
+        except OSError as error:  # tried again the next time, and at the end
+            self._fault = error.strerror or str(error)
