@@ -93,24 +93,29 @@ def mend(store: metadata_store.MetadataStore, node_run: NodeRun) -> list[int]:
         Ids of the executions that counted as running.
 
     Raises:
-        OSError: what was half written cannot be removed.
+        OSError: what was half written cannot be found or removed; its execution then
+            counts as running still, so that the next call tries again.
     """
     mended = []
     for execution in find(store, node_run):
         if execution.last_known_state in _DONE:
             continue
         staging.undo(node_run.folder, execution.id)
-        system = node_run.folder / ".system" / "executor_execution"
-        for leftover in (
-            *node_run.folder.glob(f"*/{execution.id}"),
-            *system.glob(str(execution.id)),
-        ):
-            artifact_paths.remove_tree(leftover)
+        _remove_outputs(node_run.folder, execution.id)
         if execution.last_known_state in _OPEN:
             execution.last_known_state = _Execution.FAILED
             store.put_executions([execution])
             mended.append(execution.id)
     return mended
+
+
+def _remove_outputs(node_folder: artifact_paths.Path, execution_id: int) -> None:
+    # Not by `glob`: pathlib's takes a folder that it may not read for an empty one.
+    outputs = node_folder.iterdir() if node_folder.is_dir() else ()
+    for folder in (*outputs, node_folder / ".system" / "executor_execution"):
+        leftover = folder / str(execution_id)
+        if leftover.exists():
+            artifact_paths.remove_tree(leftover)
 
 
 def mend_abandoned(
@@ -125,14 +130,17 @@ def mend_abandoned(
 
     Returns:
         Ids of the executions that counted as running while nobody worked on them.
+
+    Raises:
+        OSError: it is not known who is at work, or as `mend`.
     """
     found = _open_node_runs(store, compiled)
     ends = attempts.abandoned([each.marks for each in found], pace)
     mended = []
     for node_run, is_abandoned in zip(found, ends, strict=True):
         if is_abandoned:
+            node_run.marks.remove_all()  # first: an attempt that was frozen looks there
             mended += mend(store, node_run)
-            node_run.marks.remove_all()
     return mended
 
 

@@ -110,34 +110,40 @@ def _attempt(
 ) -> int:
     """Runs the node's process, and mends if it was cut off."""
     attempt = attempts.Attempt(node_run.marks)
-    if node_run.marks.beats():
-        print(
-            f"{options.node_id}: waiting until another attempt has stopped", flush=True
-        )
-    attempt.start()
-    ending = supervisor.Supervisor().run(_work_command(options, log), attempt.may_go_on)
-    if not attempt.may_go_on():  # what is there now is the other attempt's
-        print(
-            f"error: {options.node_id}: another attempt has taken over, or the place "
-            "of the artifacts could not be reached for a minute; this one has stopped.",
-            file=sys.stderr,
-        )
-        return 1
-    if not ending.was_cut_off:
-        attempt.end()
-        return ending.code
-    print(f"error: {options.node_id}: {_cut_off(ending, log.file)}", file=sys.stderr)
+    waiting = f"{options.node_id}: waiting until another attempt has stopped"
+    attempt.start(lambda: print(waiting, flush=True))
+    with supervisor.Supervisor() as watching:
+        ending = watching.run(_work_command(options, log), attempt)
+        if not attempt.settled():  # what is there now is the other attempt's
+            print(
+                f"error: {options.node_id}: another attempt has taken over, or the "
+                "place of the artifacts could not be reached for a minute; this one "
+                "has stopped.",
+                file=sys.stderr,
+            )
+            return 1
+        if ending.was_cut_off:
+            _mend(ending, node_run, log)
+    attempt.end()
+    if ending.stopped_by:
+        return 128 + ending.stopped_by
+    return 1 if ending.was_cut_off else ending.code
+
+
+def _mend(
+    ending: supervisor.Ending, node_run: executions.NodeRun, log: node_log.NodeLog
+) -> None:
+    """Clears up after a process that could not do so itself."""
+    print(f"error: {node_run.node_id}: {_cut_off(ending, log.file)}", file=sys.stderr)
     with console.quiet(log.file):
         address, password = metadata_url.from_environment()
         mended = executions.mend(metadata_url.connect(address, password), node_run)
-    attempt.end()
     for execution_id in mended:
         print(
             f"execution {execution_id} is recorded as failed and what it had written "
             "is removed",
             file=sys.stderr,
         )
-    return 128 + ending.stopped_by if ending.stopped_by else 1
 
 
 def _work_command(options: argparse.Namespace, log: node_log.NodeLog) -> list[str]:

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
+from typing import Protocol, Self
 
 _STDIN = 0
 _SECONDS_BETWEEN_LOOKS = 2.0
@@ -37,49 +38,79 @@ class Ending:
         return self.stopped_by is not None or self.code < 0
 
 
+class Leave(Protocol):
+    """Tells whether a process may write."""
+
+    def may_go_on(self) -> bool:
+        """Whether it may just now; answers at once."""
+
+    def settled(self, hold: Callable[[], None]) -> bool:
+        """Whether it may still, once that is known; calls `hold` until then."""
+
+
 class Supervisor:
-    """Watches one process; the main thread's signals are its from then on."""
+    """Watches one process.
+
+    Within its block the main thread's SIGTERM and SIGINT are its own: they end the
+    process, but not the clearing up after it.
+    """
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
         self._stopped_by: signal.Signals | None = None
+        self._restored = contextlib.ExitStack()
 
-    def run(
-        self, command: Sequence[str], may_go_on: Callable[[], bool] = lambda: True
-    ) -> Ending:
+    def __enter__(self) -> Self:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            before = signal.signal(number, self._stop)
+            self._restored.callback(signal.signal, number, before)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._restored.close()
+
+    def run(self, command: Sequence[str], leave: Leave | None = None) -> Ending:
         """Runs a command to its end, or kills it when it has to stop.
 
-        It has to at SIGTERM, at SIGINT, and when `may_go_on` is no longer true.
+        It has to at SIGTERM, at SIGINT, and when it has no longer leave to write.
         """
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
-        self._child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, start_new_session=True
-        )
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+        self._child = child
         if self._stopped_by:  # while the process was being made
-            self._kill()
+            self._send(signal.SIGKILL)
         ended = threading.Event()
-        threading.Thread(
-            target=self._watch, args=(may_go_on, ended), daemon=True
-        ).start()
-        code = self._child.wait()
+        if leave is not None:
+            threading.Thread(
+                target=self._watch, args=(leave, ended), daemon=True
+            ).start()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         ended.set()
-        self._kill()  # workers it may have left
-        return Ending(code, self._stopped_by)
+        self._send(signal.SIGKILL)  # workers it may have left
+        self._child = None  # once it is waited for, its number may become another's
+        return Ending(child.wait(), self._stopped_by)
 
-    def _watch(self, may_go_on: Callable[[], bool], ended: threading.Event) -> None:
+    def _watch(self, leave: Leave, ended: threading.Event) -> None:
+        """Holds the process while its leave is in doubt, and kills it without.
+
+        It is stopped again and again: whoever thaws frozen processes one by one may
+        come to it later than to this one. Should this one be killed meanwhile, the
+        other writes nothing more, and ends with the pod.
+        """
         while not ended.wait(_SECONDS_BETWEEN_LOOKS):
-            if not may_go_on():
-                self._kill()
+            if not leave.may_go_on():
+                goes_on = leave.settled(lambda: self._send(signal.SIGSTOP))
+                self._send(signal.SIGCONT if goes_on else signal.SIGKILL)
 
     def _stop(self, number: int, frame: object) -> None:
         self._stopped_by = signal.Signals(number)
-        self._kill()
+        self._send(signal.SIGKILL)
 
-    def _kill(self) -> None:
-        if self._child is not None:
+    def _send(self, number: signal.Signals) -> None:
+        """Signals the process and those it started."""
+        child = self._child
+        if child is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._child.pid, signal.SIGKILL)
+                os.killpg(child.pid, number)
 
 
 def die_with_parent() -> None:

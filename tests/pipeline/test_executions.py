@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
@@ -79,6 +81,26 @@ def test_what_a_killed_attempt_left_in_a_bucket_is_removed(store, gcs):
     assert executions.mend(store, node_run) == [killed]
     assert not any(gcs.names(f"{each}/") for each in folders)
     assert gcs.names(f"{other}/part")
+
+
+def test_what_cannot_be_found_in_a_bucket_is_not_recorded_as_removed(store, gcs):
+    for answered in itertools.count():  # of the requests, then one is refused
+        folder = artifact_paths.of(f"gs://bucket/refused-{answered}/Pusher")
+        node_run = executions.NodeRun("demo", f"run-{answered}", "Pusher", folder)
+        killed = record(store, node_run, Execution.RUNNING)
+        folders = written(node_run, killed)
+        gcs.fail_next(1, status=403, after=answered)
+        try:
+            assert executions.mend(store, node_run) == [killed]
+            break
+        except OSError:
+            assert states(store)[killed] == Execution.RUNNING
+            gcs.recover()
+            assert executions.mend(store, node_run) == [killed]
+        finally:
+            gcs.recover()
+            assert not any(gcs.names(f"{each}/") for each in folders)
+    assert answered > 5
 
 
 def test_outputs_of_a_failed_attempt_that_was_killed_again_are_removed(store, pusher):
@@ -163,6 +185,20 @@ def test_a_run_that_is_at_work_is_not_mended_by_another(store, pusher, compiled)
     assert all(folder.exists() for folder in folders)
     attempt.end()
     assert executions.mend_abandoned(store, compiled, pace) == [running]
+
+
+def test_who_may_not_look_at_the_marks_mends_nothing(store, compiled, gcs):
+    place = compiled.runtime_spec.pipeline_root.field_value
+    place.string_value = "gs://bucket/unseen"
+    node_run = executions.NodeRun.of(compiled, "Pusher", "monday")
+    running = record(store, node_run, Execution.RUNNING)
+    folders = written(node_run, running)
+    gcs.fail_next(1, status=403)
+    with pytest.raises(PermissionError):
+        executions.mend_abandoned(store, compiled)
+    gcs.recover()
+    assert states(store) == {running: Execution.RUNNING}
+    assert all(gcs.names(f"{each}/part") for each in folders)
 
 
 def test_runs_of_other_pipelines_are_left_alone(store, pusher, compiled):

@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -10,8 +11,9 @@ from pipeline import supervisor
 SUPERVISE = (
     "import sys\n"
     "from pipeline import supervisor\n"
-    "ending = supervisor.Supervisor().run([sys.executable, '-c', sys.argv[1]])\n"
-    "print(ending.code, ending.stopped_by, ending.was_cut_off)\n"
+    "with supervisor.Supervisor() as watching:\n"
+    "    ending = watching.run([sys.executable, '-c', sys.argv[1]])\n"
+    "print(ending.code, ending.stopped_by, ending.was_cut_off, flush=True)\n"
 )
 # A node's process with a worker of its own; both pids go to the file `pids`.
 BUSY = (
@@ -83,10 +85,13 @@ def test_when_it_may_not_go_on_the_process_and_its_workers_end(tmp_path):
     program = (
         "import pathlib, sys\n"
         "from pipeline import supervisor\n"
-        "def may_go_on():\n"
-        "    return not pathlib.Path('stop').exists()\n"
-        "command = [sys.executable, '-c', sys.argv[1]]\n"
-        "ending = supervisor.Supervisor().run(command, may_go_on)\n"
+        "class Leave:\n"
+        "    def may_go_on(self):\n"
+        "        return not pathlib.Path('stop').exists()\n"
+        "    def settled(self, hold):\n"
+        "        return False\n"
+        "with supervisor.Supervisor() as watching:\n"
+        "    ending = watching.run([sys.executable, '-c', sys.argv[1]], Leave())\n"
         "print(ending.code, ending.stopped_by, ending.was_cut_off)\n"
     )
     watching = supervise(BUSY, tmp_path, program)
@@ -114,9 +119,55 @@ def test_workers_left_behind_by_a_process_that_ended_are_ended(tmp_path):
     wait_until(lambda: not is_alive(worker))
 
 
-def test_a_stop_before_the_process_is_there_is_not_lost(monkeypatch):
-    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
-    watching = supervisor.Supervisor()
-    watching._stop(signal.SIGTERM, None)
-    ending = watching.run([sys.executable, "-c", "import time; time.sleep(300)"])
+def test_a_process_is_held_while_its_leave_is_in_doubt(tmp_path, monkeypatch):
+    class Doubt:
+        def may_go_on(self):
+            return len(held) > 0
+
+        def settled(self, hold):
+            hold()
+            time.sleep(0.1)  # what was under way
+            for _ in range(20):
+                held.append(count.read_text())
+                hold()
+                time.sleep(0.02)
+            return True
+
+    monkeypatch.setattr(supervisor, "_SECONDS_BETWEEN_LOOKS", 1.0)
+    count, held = tmp_path / "count", []
+    program = (
+        "import sys, time\n"
+        "for number in range(100):\n"
+        "    with open(sys.argv[1], 'a') as file:\n"
+        "        file.write('.')\n"
+        "    time.sleep(0.02)\n"
+    )
+    with supervisor.Supervisor() as watching:
+        command = [sys.executable, "-c", program, str(count)]
+        assert watching.run(command, Doubt()).code == 0
+    assert held == [held[0]] * 20
+    assert 0 < len(held[0]) < 100
+    assert count.read_text() == "." * 100
+
+
+def test_a_stop_before_the_process_is_there_is_not_lost():
+    with supervisor.Supervisor() as watching:
+        os.kill(os.getpid(), signal.SIGTERM)
+        ending = watching.run([sys.executable, "-c", "import time; time.sleep(300)"])
     assert ending == supervisor.Ending(-signal.SIGKILL, signal.SIGTERM)
+
+
+def test_a_stop_while_it_clears_up_is_not_the_end_of_it():
+    before = signal.getsignal(signal.SIGTERM)
+    with supervisor.Supervisor() as watching:
+        assert watching.run([sys.executable, "-c", ""]).code == 0
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_stop_when_all_is_cleared_up_it_ends(tmp_path, number):
+    watching = supervise("", tmp_path, f"{SUPERVISE}import time; time.sleep(300)\n")
+    assert watching.stdout.readline().split() == ["0", "None", "False"]
+    watching.send_signal(number)
+    assert watching.wait(timeout=60) == -number
