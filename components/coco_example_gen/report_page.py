@@ -13,6 +13,7 @@ import tensorflow as tf
 from components.coco_example_gen import (
     plans,
     problems,
+    quoting,
     report_pictures,
     report_tables,
     stored_examples,
@@ -27,6 +28,7 @@ _PICTURES_PER_KIND = 3
 _PICTURES_PER_CLASS = 3
 _MOST_PICTURE_BYTES = 3_200_000  # of JPEG, a third more as text
 _MOST_REASON_LINES = 25
+_LONGEST_REASON = 1000  # characters of a line
 # Counted, but no fault that a picture would show.
 _NOT_SHOWN = ("image_without_objects", "image_reencoded")
 _Examples = Mapping[tuple[str, int], tf.train.Example]
@@ -78,7 +80,7 @@ def write_stopped(
         summary: content that `summary.json` would have, as far as it is known.
         reason: the message that ended it.
     """
-    lines = [report_tables.short(line) for line in reason.splitlines()]
+    lines = [quoting.short(line, _LONGEST_REASON) for line in reason.splitlines()]
     content = {"stopped": lines[:_MOST_REASON_LINES]}
     content |= {"problem_pictures": [], "gallery": [], "gallery_hidden": 0}
     _render(report_folder, report_tables.tables(summary, log) | content)

@@ -107,6 +107,17 @@ def test_a_category_with_two_meanings_is_an_error(coco_folder):
         read(coco_folder)
 
 
+def test_of_very_long_names_of_a_category_both_are_told(coco_folder):
+    coco_folder.two_splits()
+    for split, letter in (("train", "s"), ("val", "d")):
+        names = [{"id": 5, "name": letter * 100_000}]
+        coco_folder.write(f"annotations/instances_{split}.json", [], [], names)
+    with pytest.raises(
+        errors.CocoFormatError, match=r"is 'd+\.\.\.d+' here and 's+\.\.\.s+' in .*tr"
+    ):
+        read(coco_folder)
+
+
 def test_a_class_of_another_id_in_each_file_is_one_and_that_is_told(coco_folder):
     coco_folder.two_splits()
     coco_folder.write(

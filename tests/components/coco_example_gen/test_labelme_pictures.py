@@ -66,6 +66,12 @@ def test_links_that_leave_the_data_folder_are_refused(folder):
     assert [each.kind for each in log.examples] == ["unsafe_path", "unsafe_path"]
 
 
+def test_a_very_long_path_that_climbs_out_is_told_with_the_reason():
+    with pytest.raises(ValueError, match=r"p+\.png' leads out of .* move the") as told:
+        labelme_pictures.place_below("a", f"../../{'p' * 100_000}.png")
+    assert len(str(told.value)) < 400
+
+
 def test_a_picture_inside_the_file_needs_no_path(folder):
     content = folder.picture("../elsewhere.png")
     data = base64.b64encode(content).decode()
