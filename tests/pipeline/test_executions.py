@@ -88,7 +88,12 @@ def test_what_cannot_be_found_in_a_bucket_is_not_recorded_as_removed(store, gcs)
         folder = artifact_paths.of(f"gs://bucket/refused-{answered}/Pusher")
         node_run = executions.NodeRun("demo", f"run-{answered}", "Pusher", folder)
         killed = record(store, node_run, Execution.RUNNING)
-        folders = written(node_run, killed)
+        folders = [
+            folder / "pushed_model" / str(killed),
+            folder / ".system" / "executor_execution" / str(killed),
+        ]
+        for each in folders:  # by another process: TensorFlow here knows nothing yet
+            gcs.write(f"{each}/part", b"")
         gcs.fail_next(1, status=403, after=answered)
         try:
             assert executions.mend(store, node_run) == [killed]
@@ -172,6 +177,21 @@ def test_a_run_that_was_stopped_for_good_is_mended_by_a_later_one(
     assert states(store) == {killed: Execution.FAILED, done: Execution.COMPLETE}
     assert not any(folder.exists() for folder in folders)
     assert executions.mend_abandoned(store, compiled) == []
+
+
+def test_before_a_run_is_mended_its_marks_go_so_that_a_frozen_attempt_stops(
+    store, pusher, compiled
+):
+    killed = record(store, pusher, Execution.RUNNING)
+    pusher.marks.take_over("frozen")
+    output = pusher.folder / "pushed_model" / str(killed)
+    output.parent.mkdir()
+    output.write_text("no folder, so it cannot be removed as one")
+    with pytest.raises(NotADirectoryError):
+        executions.mend_abandoned(store, compiled)
+    with pytest.raises(FileNotFoundError):
+        pusher.marks.at_work()
+    assert states(store) == {killed: Execution.RUNNING}
 
 
 def test_a_run_that_is_at_work_is_not_mended_by_another(store, pusher, compiled):
