@@ -173,6 +173,20 @@ def test_a_tree_that_was_not_removed_is_an_error_and_one_that_was_is_gone(gcs, b
             assert not gcs.names(f"{bucket}/{number}/")
 
 
+def test_nor_is_it_when_tensorflow_does_not_remember_what_it_saw():
+    """Its memory lasts for some seconds: in its calls it may ask for the same again."""
+    wanted = "refuses or whichever or was_not_removed"
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, "-p", "no:xdist", __file__, "-k", wanted],
+        env={**os.environ, "GCS_STAT_CACHE_MAX_AGE": "0"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "7 passed" in done.stdout
+
+
 def test_folders_are_made_without_a_question_about_the_bucket_itself(gcs, bucket):
     begun = len(gcs.requests())
     (bucket / "a" / "b").mkdir()
