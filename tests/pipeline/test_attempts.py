@@ -10,6 +10,8 @@ import pytest
 from pipeline import artifact_paths, attempts, errors
 
 QUICK = attempts.Pace(beat=0.02, cut_off=0.5, patience=0.3, stop=0.3)
+# For a store, which answers late on a busy machine.
+STEADY = attempts.Pace(beat=0.02, cut_off=5.0, patience=30.0, stop=0.3)
 # So slow that a test would notice a wait that is not needed.
 SLOW = attempts.Pace(beat=0.02, cut_off=60.0, stop=60.0)
 
@@ -184,7 +186,7 @@ def test_a_mark_that_cannot_be_removed_fails_nothing(marks, capsys):
 
 def test_attempts_leave_their_marks_in_a_bucket_as_well(gcs):
     marks = attempts.Marks(artifact_paths.of("gs://bucket/marks/Trainer"), "run/1")
-    first, second = attempts.Attempt(marks, SLOW), attempts.Attempt(marks, QUICK)
+    first, second = attempts.Attempt(marks, SLOW), attempts.Attempt(marks, STEADY)
     first.start()
     wait_until(lambda: sum(marks.beats().values()) > 1)
     second.start()
@@ -197,7 +199,7 @@ def test_attempts_leave_their_marks_in_a_bucket_as_well(gcs):
 
 def test_an_attempt_that_cannot_reach_its_bucket_stops(gcs):
     marks = attempts.Marks(artifact_paths.of("gs://bucket/cut/Trainer"), "run/1")
-    attempt = attempts.Attempt(marks, QUICK)
+    attempt = attempts.Attempt(marks, STEADY)
     attempt.start()
     gcs.fail_next(100_000, status=403)
     wait_until(lambda: not attempt.may_go_on())
