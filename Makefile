@@ -44,7 +44,7 @@ test: setup ## The test suite (about 7 minutes on 2 cores)
 test-all: setup ## The suite and the slow tests
 	@$(PYTEST) -m 'slow or not slow'
 
-test-kubeflow: setup ## The compiled pipeline through KFP's local runner (15 minutes; MariaDB, PostgreSQL)
+test-kubeflow: setup ## The compiled pipeline through KFP's local runner (18 minutes; MariaDB, PostgreSQL)
 	@$(PYTEST) tests/kubeflow_e2e
 
 lint: setup ## Check formatting and style

@@ -114,9 +114,10 @@ def pushed(database):
 
 
 def contents(store, folder: str) -> dict[str, bytes]:
-    """Objects below a folder by their names in it."""
+    """Files below a folder by their names in it."""
     names = store.names(f"{folder}/")
-    return {name.removeprefix(folder): store.read(name) for name in names}
+    files = [name for name in names if not name.endswith("/")]  # which mark folders
+    return {name.removeprefix(folder): store.read(name) for name in files}
 
 
 def test_killed_nodes_are_finished_by_their_next_attempt(runs):
