@@ -20,6 +20,7 @@ import types
 import uuid
 from collections.abc import Iterator
 
+PATTERN = "*?[]"  # what is no plain character where TensorFlow lists files
 _SCHEME, _SCHEME_END = "gs", "://"
 _PARTS_OF_BUCKET = 2  # `gs:` and its name
 _PIECE = 1 << 24  # bytes that are read at a time

@@ -100,11 +100,16 @@ def check(runner: str, extra: Sequence[str]) -> None:
                 f"beam_args {argument!r}: workers install nothing, they run the image "
                 "that also runs the nodes. Build what is missing into that image"
             )
-    given = {_name(argument) for argument in extra}
-    missing = [text for name, text in _NEEDED[runner].items() if name not in given]
+    given = {_name(argument): argument.partition("=")[2] for argument in extra}
+    missing = [text for name, text in _NEEDED[runner].items() if not given.get(name)]
     if missing:
         raise ValueError(
             f"beam_runner {runner!r} needs more in beam_args: {' '.join(missing)}"
+        )
+    if runner == "dataflow" and not given["temp_location"].startswith("gs://"):
+        raise ValueError(
+            f"beam_args --temp_location={given['temp_location']}: Google's machines "
+            "write there, wanted an address such as gs://bucket/tmp"
         )
 
 

@@ -101,6 +101,12 @@ def lineage(model: str | None, root: pathlib.Path, url: str | None) -> int:
     from pipeline import lineage as tracer
     from pipeline import store
 
+    if url is None and model and artifact_paths.is_remote(model):
+        raise errors.ConfigError(
+            f"{model}: was pushed by a run on a cluster, whose metadata database tells "
+            "where it comes from. Name it with --metadata mysql://user@host:3306/db or "
+            "postgresql://user@host:5432/db."
+        )
     if url is None:
         found = store.Store.open(workspace.Workspace(root).metadata)
     else:

@@ -111,12 +111,24 @@ def convert(
             terminal.print(
                 f"{split:<9} {counts['images']} images, {counts['objects']} objects"
             )
+        left_out = _left_out(summary)
+        if left_out:
+            terminal.print(f"left out  {left_out}", soft_wrap=True, markup=False)
         terminal.print(f"written   {out}", soft_wrap=True, markup=False)
         told = f"report    {out / data_convert.REPORT_FOLDER}"
         if _beside(out).exists():
             told += f"\nkept      {_beside(out)}, which is not of this conversion"
         terminal.print(told, soft_wrap=True, markup=False)
     return 0
+
+
+def _left_out(summary: dict) -> str:
+    """What the conversion lost, by kind of problem; empty when it lost nothing."""
+    return ", ".join(
+        f"{kind} {each['count']}"
+        for kind, each in summary["problems"].items()
+        if each["severity"] in ("dropped", "error") and each["count"]
+    )
 
 
 def _latest(data: Sequence[pathlib.Path]) -> list[pathlib.Path]:

@@ -126,6 +126,12 @@ def _folder_problems(settings: config.PipelineConfig) -> Iterator[str]:
             yield from [f"{key} {path}: {reason}"] if reason else []
         else:
             yield from _sharing_problems(key, path, cluster.pvc)
+        if set(path) & set(artifact_paths.PATTERN):
+            yield (
+                f"{key} {path}: holds one of {' '.join(artifact_paths.PATTERN)}, which "
+                "TensorFlow takes for a pattern when it lists files. Choose another "
+                "name."
+            )
     for root in data_roots.parse(cluster.data):
         yield from _sharing_problems("kubeflow.data", root, cluster.pvc)
         for key in written:

@@ -7,7 +7,7 @@ import os
 import pathlib
 from collections.abc import Iterator
 
-from pipeline import errors
+from pipeline import artifact_paths, errors
 
 
 class Workspace:
@@ -28,6 +28,12 @@ class Workspace:
         Raises:
             WorkspaceError: when the folder cannot be made or written.
         """
+        if set(str(self.root)) & set(artifact_paths.PATTERN):
+            raise errors.WorkspaceError(
+                f"workspace {self.root}: holds one of "
+                f"{' '.join(artifact_paths.PATTERN)}, which TensorFlow takes for a "
+                "pattern when it lists files. Name another with --workspace."
+            )
         try:
             for folder in (self.artifacts, self.serving, self.logs):
                 folder.mkdir(parents=True, exist_ok=True)

@@ -97,6 +97,13 @@ def test_raw_arguments_replace_those_of_the_same_name_and_stand_once():
     assert found.environment_config == "pool:7"
 
 
+def dataflow(changed):
+    """An override with all that Dataflow needs, one of them changed."""
+    name = changed.partition("=")[0]
+    others = [argument for argument in FOR_DATAFLOW if not argument.startswith(name)]
+    return f"run.beam_args=[{', '.join([*others, changed])}]"
+
+
 def refusal(*overrides):
     with pytest.raises(errors.ConfigError) as caught:
         config_file.load("demo.yaml", overrides)
@@ -120,6 +127,14 @@ def test_dask_is_refused_with_the_reason_wherever_it_is_asked_for():
         (["run.beam_args=[--setup_file=/a/setup.py]"], "run the image"),
         (["run.beam_runner=portable"], "--job_endpoint=host:8099"),
         (["run.beam_runner=dataflow"], "--temp_location=gs://bucket/tmp"),
+        (
+            ["run.beam_runner=dataflow", dataflow("--temp_location=/tmp")],
+            "--temp_location=/tmp: Google's machines",
+        ),
+        (
+            ["run.beam_runner=dataflow", dataflow("--project=")],
+            "needs more in beam_args: --project=my-project",
+        ),
     ],
 )
 def test_arguments_that_cannot_work_are_refused_with_what_to_write(overrides, named):

@@ -45,6 +45,12 @@ def test_help_lists_the_commands_without_importing_tensorflow():
         (["demo", "--set", "train.step=1"], "train.step: unknown key"),
         (["demo", "--workspace", "a_file"], "cannot be created"),
         (["lineage", "--workspace", "empty"], "no metadata there"),
+        (["lineage", "gs://bucket/serving/demo/1"], "--metadata mysql://"),
+        (["run", "--data", "gs://b/data", "--config", "x"], "gs://b/data: is an addr"),
+        (["demo", "--workspace", "gs://b/w"], "gs://b/w: is an address"),
+        (["demo", "--workspace", "w[1]"], "takes for a pattern"),
+        (["data", "check", "s3://b/data"], "s3://b/data: is an address"),
+        (["predict", "--model", "gs://b/m", "--out", "o", "a"], "gs://b/m: is an addr"),
         (["evaluate", "--model", "m", "--data", "nowhere"], "does not exist"),
     ],
 )
@@ -55,6 +61,7 @@ def test_a_users_mistake_is_one_message_and_exit_code_2(tmp_path, arguments, wan
     assert wanted in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("error: ")
+    assert {path.name for path in tmp_path.iterdir()} <= {"a_file", "empty"}
 
 
 def test_an_unknown_option_is_exit_code_2():

@@ -203,3 +203,13 @@ def test_a_report_of_an_earlier_stop_that_cannot_go_is_told(data, tmp_path, capf
     out = capfd.readouterr().out
     assert f"kept      {report}, which is not of this conversion\n" in out
     assert (report / "problems.json").read_bytes() == earlier
+
+
+def test_what_a_conversion_lost_is_told(data, tmp_path, capfd):
+    assert m2f("data", "convert", data, "--out", tmp_path / "whole").exit_code == 0
+    assert "left out" not in capfd.readouterr().out
+    edit(data, spoil)
+    picture = min(path for path in data.rglob("*") if path.suffix in (".jpg", ".png"))
+    picture.write_bytes(picture.read_bytes()[:90])
+    assert m2f("data", "convert", data, "--out", tmp_path / "less").exit_code == 0
+    assert "left out  broken_image 1, empty_mask 1\n" in capfd.readouterr().out

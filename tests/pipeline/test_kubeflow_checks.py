@@ -48,6 +48,8 @@ def test_an_image_is_all_that_has_to_be_said():
             "kubeflow.serving_root s3://bucket/serving: TensorFlow 2.21 has no file",
         ),
         ({"root": "gs://bucket"}, "root gs://bucket: wanted a folder in a bucket"),
+        ({"root": "gs://b/run[1]"}, "root gs://b/run[1]: holds one of * ? [ ], which"),
+        ({"root": "/mnt/pipeline/a*"}, "root /mnt/pipeline/a*: holds one of"),
         ({"root": "gs://b/a/../c"}, "gs://b/a/../c: wanted a folder in a bucket"),
         ({"data": "gs://b/data"}, "gs://b/data: is read through a file system, not"),
         (
