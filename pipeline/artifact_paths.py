@@ -20,7 +20,7 @@ import types
 import uuid
 from collections.abc import Iterator
 
-PATTERN = "*?[]"  # what is no plain character where TensorFlow lists files
+_PATTERN = "*?[]"  # what is no plain character where TensorFlow lists files
 _SCHEME, _SCHEME_END = "gs", "://"
 _PARTS_OF_BUCKET = 2  # `gs:` and its name
 _PIECE = 1 << 24  # bytes that are read at a time
@@ -135,6 +135,16 @@ def of(place: str | os.PathLike[str]) -> Path:
     """The path that an address names: `/mnt/pipeline/a` or `gs://bucket/a`."""
     text = os.fspath(place)
     return RemotePath(text) if is_remote(text) else pathlib.Path(text)
+
+
+def pattern_fault(place: str) -> str | None:
+    """Why a place of artifacts cannot have its name; None when it can."""
+    if not set(place) & set(_PATTERN):
+        return None
+    return (
+        f"holds one of {' '.join(_PATTERN)}, which TensorFlow takes for a pattern when "
+        "it lists files"
+    )
 
 
 def fault(address: str) -> str | None:

@@ -126,12 +126,8 @@ def _folder_problems(settings: config.PipelineConfig) -> Iterator[str]:
             yield from [f"{key} {path}: {reason}"] if reason else []
         else:
             yield from _sharing_problems(key, path, cluster.pvc)
-        if set(path) & set(artifact_paths.PATTERN):
-            yield (
-                f"{key} {path}: holds one of {' '.join(artifact_paths.PATTERN)}, which "
-                "TensorFlow takes for a pattern when it lists files. Choose another "
-                "name."
-            )
+        if reason := artifact_paths.pattern_fault(path):
+            yield f"{key} {path}: {reason}. Choose another name."
     for root in data_roots.parse(cluster.data):
         yield from _sharing_problems("kubeflow.data", root, cluster.pvc)
         for key in written:

@@ -28,11 +28,9 @@ class Workspace:
         Raises:
             WorkspaceError: when the folder cannot be made or written.
         """
-        if set(str(self.root)) & set(artifact_paths.PATTERN):
+        if reason := artifact_paths.pattern_fault(str(self.root)):
             raise errors.WorkspaceError(
-                f"workspace {self.root}: holds one of "
-                f"{' '.join(artifact_paths.PATTERN)}, which TensorFlow takes for a "
-                "pattern when it lists files. Name another with --workspace."
+                f"workspace {self.root}: {reason}. Name another with --workspace."
             )
         try:
             for folder in (self.artifacts, self.serving, self.logs):

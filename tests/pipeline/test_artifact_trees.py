@@ -5,34 +5,11 @@ import tracemalloc
 
 import fake_gcs
 import pytest
+from stored_trees import TREE, plant
 
-from pipeline import artifact_paths, artifact_trees
+from pipeline import artifact_trees
 
-TREE = {
-    "saved_model.pb": b"graph",
-    "a[1]/first.txt": b"1",
-    "a[1]/second.txt": b"22",
-    "z/deep/er": b"",
-}
 SMALL = {"saved_model.pb": b"graph", "variables/index": b"1"}
-
-
-@pytest.fixture
-def bucket(gcs, request):
-    """A folder of a bucket that no other test uses."""
-    return artifact_paths.of(f"gs://bucket/{request.node.name}")
-
-
-@pytest.fixture(params=["folder", "bucket"])
-def root(request, tmp_path):
-    return tmp_path if request.param == "folder" else request.getfixturevalue("bucket")
-
-
-def plant(folder, tree=None):
-    for name, content in (TREE if tree is None else tree).items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    return folder
 
 
 def plant_unseen(store, folder, tree=None):
