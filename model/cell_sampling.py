@@ -6,8 +6,6 @@ cell of 2 x 2 pixels lies in memory in one piece: one fetch per sample instead o
 Where products with sparse matrices are to be had, sums need no fetched copy at all.
 """
 
-import functools
-
 import tensorflow as tf
 
 from model import cpu_kernels, row_parts, row_sums, sampling_layout
@@ -45,29 +43,26 @@ def _summed(
     maps: list[tf.Tensor],
 ) -> tf.Tensor:
     """Weighted sums with their gradient, float [R, heads * D]."""
-    channels, kind = maps[0].shape[-1], maps[0].dtype
+    channels = maps[0].shape[-1]
     is_sparse = cpu_kernels.are_usable()
 
     @tf.custom_gradient
     def function(x_px, y_px, weights, *maps):
         chosen = sampling_layout.Samples(x_px, y_px, weights, samples.image)
         sums = _sparse_sums if is_sparse else _cell_sums
-        total = sums(layout, chosen, maps)
+        total = sums(layout, sampling_layout.around(layout, chosen), maps)
 
         def gradient(upstream):
             upstream = tf.reshape(upstream, [-1, layout.heads * channels])
-            # Waiting for `upstream` keeps the graph optimizer from merging this table
-            # with the first one, which would then stay in memory until here.
+            # Waiting for `upstream` keeps the graph optimizer from merging what is
+            # made again with the first, which would stay in memory until here.
             with tf.control_dependencies([upstream]):
+                again = tf.nest.map_structure(tf.identity, chosen)
                 table = _cell_table([tf.identity(level) for level in maps], layout)
-            places = row_parts.in_parts(
-                functools.partial(_place_gradients, table, layout),
-                (chosen, upstream),
-                _cell_bytes(layout, table),
-                (kind, kind, kind),
-            )
+            cells = sampling_layout.around(layout, again)
+            places = _place_gradients(_shares(table, layout, cells, upstream), cells)
             spread = _spread_sparse if is_sparse else _spread_cells
-            return *places, *_maps_gradient(spread, layout, chosen, upstream, maps)
+            return *places, *_maps_gradient(spread, layout, cells, upstream, maps)
 
         return total, gradient
 
@@ -75,39 +70,39 @@ def _summed(
 
 
 def _sparse_sums(
-    layout: sampling_layout.Layout, samples: sampling_layout.Samples, maps
+    layout: sampling_layout.Layout, cells: sampling_layout.Cells, maps
 ) -> tf.Tensor:
     """Weighted sums, float [R, heads * D], without fetching."""
     table = tf.concat([sampling_layout.bordered(level) for level in maps], axis=1)
     table = tf.reshape(table, [-1, table.shape[-1]])
+    entries = 4 * layout.first.shape[0] // layout.heads  # of a row and head
+    row_bytes = layout.heads * entries * row_sums.ENTRY_BYTES
+    count = cells.row.shape[0] or tf.shape(cells.row)[0]
+    part = row_parts.length(count, row_bytes, row_sums.PART_BYTES)
+    line = row_sums.lines(part * layout.heads, entries)
 
-    def of_part(part: sampling_layout.Samples) -> tf.Tensor:
-        total = row_sums.sums(
-            table,
-            *sampling_layout.entries(layout, sampling_layout.around(layout, part)),
-        )
+    def of_part(part: sampling_layout.Cells) -> tf.Tensor:
+        total = row_sums.sums(table, line, *sampling_layout.entries(layout, part))
         return tf.reshape(total, [-1, layout.heads * total.shape[-1]])
 
-    row_bytes = 4 * layout.first.shape[0] * row_sums.ENTRY_BYTES
     return row_parts.in_parts(
-        of_part, samples, row_bytes, table.dtype, row_sums.PART_BYTES
+        of_part, cells, row_bytes, table.dtype, row_sums.PART_BYTES
     )
 
 
 def _cell_sums(
-    layout: sampling_layout.Layout, samples: sampling_layout.Samples, maps
+    layout: sampling_layout.Layout, cells: sampling_layout.Cells, maps
 ) -> tf.Tensor:
     """Weighted sums, float [R, heads * D], of fetched cells."""
     table = _cell_table(maps, layout)
 
-    def of_part(part: sampling_layout.Samples) -> tf.Tensor:
-        cells = sampling_layout.around(layout, part)
-        pixels = _fetch(table, layout, cells)
-        weights = tf.stack(sampling_layout.corner_weights(cells), axis=-1)
+    def of_part(part: sampling_layout.Cells) -> tf.Tensor:
+        pixels = _fetch(table, layout, part.row)
+        weights = tf.stack(sampling_layout.corner_weights(part), axis=-1)
         weights = tf.reshape(weights, [-1, 1, pixels.shape[1]])
         return tf.reshape(weights @ pixels, [-1, layout.heads * pixels.shape[-1]])
 
-    return row_parts.in_parts(of_part, samples, _cell_bytes(layout, table), table.dtype)
+    return row_parts.in_parts(of_part, cells, _cell_bytes(layout, table), table.dtype)
 
 
 def _steps(level: tf.Tensor) -> list:
@@ -134,46 +129,51 @@ def _cell_bytes(layout: sampling_layout.Layout, table: tf.Tensor) -> int:
 
 
 def _fetch(
-    table: tf.Tensor, layout: sampling_layout.Layout, cells: sampling_layout.Cells
+    table: tf.Tensor, layout: sampling_layout.Layout, row: tf.Tensor
 ) -> tf.Tensor:
     """Pixels of cells, float [R * heads, L * P * 4, D]."""
-    samples = cells.row.shape[-1] // layout.heads
-    fetched = tf.gather(table, cells.row)
-    return tf.reshape(fetched, [-1, samples * 4, table.shape[-1] // 4])
+    samples = row.shape[-1] // layout.heads
+    return tf.reshape(tf.gather(table, row), [-1, samples * 4, table.shape[-1] // 4])
+
+
+def _shares(
+    table: tf.Tensor,
+    layout: sampling_layout.Layout,
+    cells: sampling_layout.Cells,
+    upstream: tf.Tensor,
+) -> tf.Tensor:
+    """What each pixel of each cell has in common with the gradient, float [R, K, 4]."""
+
+    def of_part(given: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        row, upstream = given
+        pixels = _fetch(table, layout, row)
+        column = tf.reshape(upstream, [-1, pixels.shape[-1], 1])
+        return tf.reshape(pixels @ column, [-1, row.shape[-1], 4])
+
+    given = (cells.row, upstream)
+    return row_parts.in_parts(of_part, given, _cell_bytes(layout, table), table.dtype)
 
 
 def _place_gradients(
-    table: tf.Tensor,
-    layout: sampling_layout.Layout,
-    given: tuple[sampling_layout.Samples, tf.Tensor],
+    shares: tf.Tensor, cells: sampling_layout.Cells
 ) -> tuple[tf.Tensor, ...]:
     """Gradients of x, y and weights, float [R, K] each."""
-    samples, upstream = given
-    cells = sampling_layout.around(layout, samples)
-    pixels = _fetch(table, layout, cells)
-    column = tf.reshape(upstream, [-1, pixels.shape[-1], 1])
-    shares = tf.reshape(pixels @ column, [-1, cells.row.shape[-1], 4])
     here, right, below, below_right = tf.unstack(shares, axis=-1)
     on_left = here + cells.below * (below - here)
     on_right = right + cells.below * (below_right - right)
     on_top = here + cells.right * (right - here)
     on_bottom = below + cells.right * (below_right - below)
     return (
-        cells.weights * _counted(samples.x_px, on_right - on_left),
-        cells.weights * _counted(samples.y_px, on_bottom - on_top),
+        cells.weights * (on_right - on_left),
+        cells.weights * (on_bottom - on_top),
         on_top + cells.below * (on_bottom - on_top),
     )
-
-
-def _counted(place: tf.Tensor, change: tf.Tensor) -> tf.Tensor:
-    """0 of samples before the map, which are as good as on its edge."""
-    return change * tf.cast(place >= -sampling_layout.BEFORE, change.dtype)
 
 
 def _maps_gradient(
     spread,
     layout: sampling_layout.Layout,
-    samples: sampling_layout.Samples,
+    cells: sampling_layout.Cells,
     upstream: tf.Tensor,
     maps,
 ) -> list[tf.Tensor]:
@@ -183,15 +183,17 @@ def _maps_gradient(
     def cut(tensor: tf.Tensor) -> tf.Tensor:
         return tf.reshape(tensor, tf.concat([[batch, -1], tf.shape(tensor)[1:]], 0))
 
-    def of_image(given: tuple[sampling_layout.Samples, tf.Tensor]) -> tf.Tensor:
-        samples, upstream = given
-        upstream = tf.reshape(upstream, [-1, channels])
-        samples = samples._replace(image=samples.image - samples.image[0])
-        return spread(layout, sampling_layout.around(layout, samples), upstream, maps)
+    def of_image(given: tuple) -> tf.Tensor:
+        index, cells, upstream = given
+        cells = cells._replace(row=cells.row - index * layout.num_rows)
+        return spread(layout, cells, tf.reshape(upstream, [-1, channels]), maps)
 
-    given = tf.nest.map_structure(cut, (samples, upstream))
+    given = tf.nest.map_structure(cut, (cells, upstream))
     rows = tf.map_fn(
-        of_image, given, fn_output_signature=upstream.dtype, parallel_iterations=1
+        of_image,
+        (tf.range(batch), *given),
+        fn_output_signature=upstream.dtype,
+        parallel_iterations=1,
     )  # [B, rows, D]
     before, behind = sampling_layout.BEFORE, sampling_layout.BEHIND
     gradients = []
@@ -208,9 +210,9 @@ def _spread_sparse(
     layout: sampling_layout.Layout, cells: sampling_layout.Cells, upstream, maps
 ) -> tf.Tensor:
     """Rows of one image, float [rows, D], without making each sample's share."""
-    return row_sums.spread(
-        *sampling_layout.entries(layout, cells), upstream, layout.num_rows
-    )
+    index, weights = sampling_layout.entries(layout, cells)
+    line = row_sums.lines(tf.shape(index)[0], index.shape[1])
+    return row_sums.spread(line, index, weights, upstream, layout.num_rows)
 
 
 def _spread_cells(

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from model import initializers
+from model import initializers, products
 
 
 @keras.saving.register_keras_serializable(package="mask2former")
@@ -61,7 +61,7 @@ class Convolution(keras.layers.Layer):
             scale, shift = (tf.cast(vector, kernel.dtype) for vector in affine)
             kernel *= scale
             bias = shift if bias is None else bias * scale + shift
-        outputs = tf.nn.conv2d(inputs, kernel, self.stride, padding)
+        outputs = products.convolution(inputs, kernel, self.stride, padding)
         return outputs if bias is None else tf.nn.bias_add(outputs, bias)
 
     def get_config(self):

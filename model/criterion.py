@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from model import losses, matcher, point_sampling, row_parts
+from model import loss_points, losses, matcher, point_sampling
 from pipeline import config
 
 TERMS = ("class", "mask", "dice")
@@ -80,7 +80,7 @@ def draw_points(
     shifts = draw([effective_batch, num_predictions, num_instances, 2], seeds[1])
     pattern = draw([settings.num_points, 2], seeds[2])
     return Points(
-        matching=point_sampling.shifted(pattern, tf.gather(image_shifts, images)),
+        matching=loss_points.shifted(pattern, tf.gather(image_shifts, images)),
         candidates=draw([num_candidates, 2], seeds[3]),
         random=draw([settings.num_points - num_uncertain, 2], seeds[4]),
         shifts=tf.gather(shifts, images),
@@ -197,18 +197,18 @@ def _mask_losses(
     if skip_padding:
         pairs = tf.boolean_mask(pairs, flat_query >= 0)  # [M]
     weights = tf.cast(tf.gather(flat_query, pairs) >= 0, tf.float32)
-    shifts = tf.gather(tf.reshape(points.shifts, [-1, 2]), pairs)
-    maps = tf.gather(maps, pairs)  # [M, H/4, W/4]
-    places = _loss_points(maps, points, shifts, settings)  # [M, P, 2]
-    logits = point_sampling.sample_rows(maps, places)
     # Pair (b, l, n) belongs to ground truth (b, n) and to prediction l.
     image, rest = pairs // (num_predictions * padded), pairs % padded
-    truth = point_sampling.bordered(_merged(masks))
-    targets = row_parts.in_parts(
-        lambda rows: point_sampling.sample(truth, *rows),
-        (image * padded + rest, places),
-        settings.num_points * point_sampling.POINT_BYTES,
-        tf.float32,
+    logits, targets = loss_points.look(
+        tf.gather(maps, pairs),  # [M, H/4, W/4]
+        point_sampling.bordered(_merged(masks)),
+        image * padded + rest,
+        tf.gather(tf.reshape(points.shifts, [-1, 2]), pairs),
+        loss_points.Pattern(
+            points.candidates,
+            points.random,
+            int(settings.importance_ratio * settings.num_points),
+        ),
     )
     prediction = pairs // padded % num_predictions
     return tuple(
@@ -230,27 +230,6 @@ def _matched_maps(predictions, query_index: tf.Tensor) -> tf.Tensor:
     pixels = tf.reshape(features, [shape[0], -1, channels])  # [B, H * W, C]
     maps = tf.matmul(rows, pixels, transpose_b=True)  # [B, L * N, H * W]
     return tf.reshape(maps, [-1, shape[1], shape[2]])
-
-
-def _loss_points(maps, points, shifts, settings) -> tf.Tensor:
-    """Mostly uncertain points and some random ones, float32 [M, P, 2], xy_unit."""
-    num_uncertain = int(settings.importance_ratio * settings.num_points)
-
-    def uncertain(rows):
-        maps, shifts = rows
-        candidates = point_sampling.shifted(points.candidates, shifts)  # [M, R, 2]
-        own = tf.range(tf.shape(maps)[0])
-        logits = point_sampling.sample_maps(maps, own, candidates)
-        return point_sampling.uncertain_points(logits, candidates, num_uncertain)
-
-    chosen = row_parts.in_parts(
-        uncertain,
-        (tf.stop_gradient(maps), shifts),
-        points.candidates.shape[0] * point_sampling.POINT_BYTES,
-        tf.float32,
-    )
-    others = point_sampling.shifted(points.random, shifts)
-    return tf.stop_gradient(tf.concat([chosen, others], axis=1))
 
 
 def _sample_targets(masks: tf.Tensor, points: tf.Tensor) -> tf.Tensor:

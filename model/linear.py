@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from model import initializers
+from model import initializers, products
 
 
 @keras.saving.register_keras_serializable(package="mask2former")
@@ -45,7 +45,7 @@ class Linear(keras.layers.Layer):
     def call(self, inputs):
         kernel = tf.convert_to_tensor(self.kernel)
         flat = tf.reshape(inputs, [-1, kernel.shape[0]])
-        outputs = tf.nn.bias_add(flat @ kernel, tf.convert_to_tensor(self.bias))
+        outputs = products.linear(flat, kernel, tf.convert_to_tensor(self.bias))
         leading = tf.shape(inputs)[:-1]
         outputs = tf.reshape(outputs, tf.concat([leading, [self.units]], axis=0))
         return tf.ensure_shape(outputs, [*inputs.shape[:-1], self.units])

@@ -1,4 +1,4 @@
-"""Bilinear sampling of maps at points, and which points the losses look at.
+"""Bilinear sampling of maps at points.
 
 Points are `xy_unit`: x and y in [0, 1] over the whole map, whose pixel centres lie at
 (index + 0.5) / size (align_corners false); outside the map everything is zero.
@@ -8,11 +8,23 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from model import cpu_kernels, row_parts
+from model import cpu_kernels, row_parts, row_sums
 
 _BEFORE, _BEHIND = 1, 2  # pixels of border
 # The place of a point, and indices, weights and values of the four pixels around it.
 POINT_BYTES = 64
+_MANY_CHANNELS = 32  # from here on products with sparse matrices are faster
+
+
+class Places(NamedTuple):
+    """Points, the form that is fastest to work on.
+
+    Attributes:
+        x_unit, y_unit: float32 [M, P].
+    """
+
+    x_unit: tf.Tensor
+    y_unit: tf.Tensor
 
 
 class Maps(NamedTuple):
@@ -35,81 +47,41 @@ def bordered(maps: tf.Tensor) -> Maps:
     return Maps(tf.reshape(padded, [-1]), height, width)
 
 
-def sample(maps: Maps, map_index: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
+def sample(maps: Maps, map_index: tf.Tensor, places: Places) -> tf.Tensor:
     """Samples single-channel maps, each row of points from a map of its choice.
 
     Args:
         maps: N maps; of integers only the fetched ones are converted.
         map_index: int32 [M], the map that a row of points belongs to.
-        points: float32 [M, P, 2], xy_unit.
 
     Returns:
         float32 [M, P].
     """
-    corners, right, below = _around(maps, map_index, points)
-    here, beside, under, across = (
-        tf.cast(tf.gather(maps.pixels, corner), tf.float32) for corner in corners
-    )
+    (here, beside, under, across), right, below = _around(maps, map_index, places)
+    if maps.pixels.dtype == tf.float32:
+        # Neighbours as one number: fetching it takes no longer than fetching one.
+        pairs = tf.complex(maps.pixels, tf.roll(maps.pixels, -1, axis=0))
+        upper, lower = tf.gather(pairs, here), tf.gather(pairs, under)
+        here, beside = tf.math.real(upper), tf.math.imag(upper)
+        under, across = tf.math.real(lower), tf.math.imag(lower)
+    else:
+        here, beside, under, across = (
+            tf.cast(tf.gather(maps.pixels, corner), tf.float32)
+            for corner in (here, beside, under, across)
+        )
     top = here + right * (beside - here)
     return top + below * (under + right * (across - under) - top)
 
 
 def sample_maps(maps: tf.Tensor, map_index: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
-    """`sample` of maps [N, H, W]."""
-    return sample(bordered(maps), map_index, points)
-
-
-def sample_rows(maps: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
-    """Samples each map at points of its own; the points get no gradient.
-
-    Works on a few maps at a time, and again for the gradient: indices and weights of
-    all points would be larger than the maps.
-
-    Args:
-        maps: float32 [M, H, W].
-        points: float32 [M, P, 2], xy_unit.
-
-    Returns:
-        float32 [M, P].
-    """
-    row_bytes = points.shape[1] * POINT_BYTES
-
-    def sample_own(rows):
-        maps, points = rows
-        return sample_maps(maps, tf.range(tf.shape(maps)[0]), points)
-
-    def spread(rows):
-        """Gradient of some maps: the points' share of each pixel around them."""
-        maps, points, upstream = rows
-        count, height, width = tf.unstack(tf.shape(maps))
-        size = Maps(upstream, height, width)
-        corners, right, below = _around(size, tf.range(count), points)
-        under = upstream * below
-        top = upstream - under
-        beside, across = top * right, under * right
-        shares = tf.concat([top - beside, beside, under - across, across], axis=1)
-        sides = [height + _BEFORE + _BEHIND, width + _BEFORE + _BEHIND]
-        total = tf.math.unsorted_segment_sum(
-            shares, tf.concat(corners, axis=1), count * sides[0] * sides[1]
-        )
-        inner = slice(_BEFORE, -_BEHIND)
-        total = tf.reshape(total, [count, *sides])[:, inner, inner]
-        return tf.ensure_shape(total, maps.shape)  # stacking no parts needs it
-
-    @tf.custom_gradient
-    def function(maps):
-        def gradient(upstream):
-            given = (maps, points, upstream)
-            return row_parts.in_parts(spread, given, row_bytes, tf.float32)
-
-        given = (maps, points)
-        return row_parts.in_parts(sample_own, given, row_bytes, tf.float32), gradient
-
-    return function(maps)
+    """`sample` of maps [N, H, W] at points float32 [M, P, 2], xy_unit."""
+    return sample(bordered(maps), map_index, Places(*tf.unstack(points, axis=-1)))
 
 
 def sample_features(features: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
     """Samples all channels of a feature map at points shared by the channels.
+
+    No gradient is to be taken through it: see `spread`.
 
     Args:
         features: float32 [B, H, W, C].
@@ -119,80 +91,77 @@ def sample_features(features: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
         float32 [B, P, C].
     """
     batch, height, width, _ = tf.unstack(tf.shape(features))
+    channels = features.shape[-1]
     border = [_BEFORE, _BEHIND]
     padded = tf.pad(features, [[0, 0], border, border, [0, 0]])
-    rows = tf.reshape(padded, [-1, features.shape[-1]])
-    corners, right, below = _around(Maps(rows, height, width), tf.range(batch), points)
+    rows = tf.reshape(padded, [-1, channels])
+    places = Places(*tf.unstack(points, axis=-1))
+    corners, right, below = _around(Maps(rows, height, width), tf.range(batch), places)
+    if cpu_kernels.are_usable() and channels >= _MANY_CHANNELS:
+        total = _sparse_sums(rows, corners, right, below)
+        return tf.reshape(total, [batch, -1, channels])
     here, beside, under, across = (tf.gather(rows, corner) for corner in corners)
     right, below = right[..., tf.newaxis], below[..., tf.newaxis]
     top = here + right * (beside - here)
     return top + below * (under + right * (across - under) - top)
 
 
-def uncertain_points(logits: tf.Tensor, candidates: tf.Tensor, count: int) -> tf.Tensor:
-    """The candidates whose logits are nearest to zero (Kirillov et al. 2020).
+def _sparse_sums(
+    rows: tf.Tensor, corners: list[tf.Tensor], right: tf.Tensor, below: tf.Tensor
+) -> tf.Tensor:
+    """Samples, float32 [B * P, C], without fetching the pixels around them first."""
+    top, left = 1.0 - below, 1.0 - right
+    weights = [top * left, top * right, below * left, below * right]
+    index, weights = (
+        tf.reshape(tf.stack(each, axis=-1), [-1, 4]) for each in (corners, weights)
+    )
+    return row_sums.sums(rows, row_sums.lines(tf.shape(index)[0], 4), index, weights)
+
+
+def spread(upstream: tf.Tensor, places: Places, shape: tf.Tensor) -> tf.Tensor:
+    """The gradient of sampling maps, each at points of its own.
+
+    Works on a few maps at a time.
 
     Args:
-        logits: float32 [M, R], at the candidates.
-        candidates: float32 [M, R, 2], xy_unit.
-        count: how many to keep, at most R.
+        upstream: float32 [M, P], of the samples.
+        shape: int32 [3], M, H and W of the maps.
 
     Returns:
-        float32 [M, count, 2], in no particular order.
+        float32 [M, H, W].
     """
-    distance = tf.abs(logits)
+    sides = [shape[1] + _BEFORE + _BEHIND, shape[2] + _BEFORE + _BEHIND]
 
-    def ranked() -> tf.Tensor:
-        nearest = tf.math.top_k(-distance, count, sorted=False).indices
-        return tf.gather(candidates, nearest, batch_dims=1)
+    def of_part(rows):
+        upstream, places = rows
+        count = tf.shape(upstream)[0]
+        maps = Maps(upstream, shape[1], shape[2])
+        corners, right, below = _around(maps, tf.range(count), places)
+        under = upstream * below
+        top = upstream - under
+        beside, across = top * right, under * right
+        total = tf.math.unsorted_segment_sum(
+            tf.concat([top - beside, beside, under - across, across], axis=1),
+            tf.concat(corners, axis=1),
+            count * sides[0] * sides[1],
+        )
+        total = tf.reshape(total, [count, *sides])
+        return total[:, _BEFORE:-_BEHIND, _BEFORE:-_BEHIND]
 
-    if not cpu_kernels.are_usable():
-        return ranked()
-    # Finding the last one kept is four times faster than ranking. The bits of numbers
-    # that are not negative are ordered like the numbers, and those of NaN have a place.
-    order = tf.bitcast(distance, tf.int32)
-    last = tf.raw_ops.NthElement(input=order, n=count - 1)
-    kept = tf.where(tf.reshape(order <= last[:, tf.newaxis], [-1]))[:, 0]
-    rows = logits.shape[0] or tf.shape(logits)[0]
-
-    def picked() -> tf.Tensor:
-        # The graph optimizer takes a reshape for proof of the size that is asked
-        # below, and drops the question; cut to size, it proves nothing.
-        chosen = tf.gather(tf.reshape(candidates, [-1, 2]), kept[: rows * count])
-        return tf.reshape(chosen, [rows, count, 2])
-
-    # With equal distances there may be more.
-    return tf.cond(tf.equal(tf.size(kept), rows * count), picked, ranked)
-
-
-def shifted(pattern: tf.Tensor, shifts: tf.Tensor) -> tf.Tensor:
-    """Moves a pattern of uniform points around the unit square, wrapping at its edges.
-
-    The moved points are as uniform and as independent of each other as the pattern's,
-    and a pattern is drawn once instead of once per mask.
-
-    Args:
-        pattern: float32 [P, 2], xy_unit.
-        shifts: float32 [M, 2] in [0, 1).
-
-    Returns:
-        float32 [M, P, 2], xy_unit.
-    """
-    moved = pattern + shifts[:, tf.newaxis]
-    return moved - tf.floor(moved)
+    row_bytes = upstream.shape[1] * POINT_BYTES
+    return row_parts.in_parts(of_part, (upstream, places), row_bytes, tf.float32)
 
 
 def _around(
-    maps: Maps, map_index: tf.Tensor, points: tf.Tensor
+    maps: Maps, map_index: tf.Tensor, places: Places
 ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
-    """The four pixels around xy_unit points: indices, and shares of right and below.
+    """The four pixels around points: indices, and shares of right and below.
 
     Returns:
         Four int32 [M, P] and two float32 [M, P].
     """
-    x_unit, y_unit = tf.unstack(points, axis=-1)
-    column, right = _axis(x_unit, maps.width)
-    row, below = _axis(y_unit, maps.height)
+    column, right = _axis(places.x_unit, maps.width)
+    row, below = _axis(places.y_unit, maps.height)
     stride = maps.width + _BEFORE + _BEHIND
     first = map_index * ((maps.height + _BEFORE + _BEHIND) * stride)
     here = row * stride + column + first[:, tf.newaxis]

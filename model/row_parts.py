@@ -8,9 +8,7 @@ import tensorflow as tf
 PART_BYTES = 6 * 2**20
 
 
-def in_parts(
-    function: Callable, rows, row_bytes: int, signature, part_bytes: int | None = None
-):
+def in_parts(function: Callable, rows, row_bytes: int, signature, part_bytes: int = 0):
     """Calls `function` with a few rows at a time and joins what it returns.
 
     No gradient is to be taken through it: a loop would keep every part's tensors.
@@ -21,20 +19,27 @@ def in_parts(
         rows: structure of tensors [R, ...], R the same for all, possibly 0.
         row_bytes: about what `function` needs in memory for one row.
         signature: dtypes of what `function` returns.
-        part_bytes: what a part may need; None for `PART_BYTES`.
+        part_bytes: what a part may need; 0 for `PART_BYTES`.
     """
     first = tf.nest.flatten(rows)[0]
     count = tf.shape(first)[0] if first.shape[0] is None else first.shape[0]
-    part = max(1, (part_bytes or PART_BYTES) // row_bytes)
-    if isinstance(count, int):
-        if count <= part:
-            return function(rows)
-        part = math.ceil(count / math.ceil(count / part))
-    parts = -(-count // part)
+    part = length(count, row_bytes, part_bytes)
+    is_known = isinstance(count, int)
+    if is_known and count == part:
+        return function(rows)
+    # No parts could not be joined.
+    parts = -(-count // part) if is_known else tf.maximum(-(-count // part), 1)
+    is_even = is_known and count == parts * part
 
     def cut(tensor: tf.Tensor) -> tf.Tensor:
-        missing = [[0, parts * part - count]] + [[0, 0]] * (tensor.ndim - 1)
-        return tf.reshape(tf.pad(tensor, missing), [parts, part, *tensor.shape[1:]])
+        if not is_even:
+            missing = [[0, parts * part - count]] + [[0, 0]] * (tensor.ndim - 1)
+            tensor = tf.pad(tensor, missing)
+        return _reshaped(tensor, [parts, part], 1)
+
+    def joined(tensor: tf.Tensor) -> tf.Tensor:
+        tensor = _reshaped(tensor, [-1], 2)
+        return tensor if is_even else tensor[:count]
 
     found = tf.map_fn(
         function,
@@ -42,6 +47,22 @@ def in_parts(
         fn_output_signature=signature,
         parallel_iterations=2,
     )
-    return tf.nest.map_structure(
-        lambda tensor: tf.reshape(tensor, [-1, *tensor.shape[2:]])[:count], found
-    )
+    return tf.nest.map_structure(joined, found)
+
+
+def length(count: int | tf.Tensor, row_bytes: int, part_bytes: int = 0) -> int:
+    """How many of `count` rows `in_parts` takes at a time."""
+    part = max(1, (part_bytes or PART_BYTES) // row_bytes)
+    if not isinstance(count, int):
+        return part
+    parts = math.ceil(count / part)
+    # Rows need not be copied where all parts are equally long.
+    equal = (more for more in range(parts, 2 * parts) if count % more == 0)
+    return math.ceil(count / next(equal, parts)) if parts else 0
+
+
+def _reshaped(tensor: tf.Tensor, start: list, axis: int) -> tf.Tensor:
+    """Other axes before `axis`, the same from there on, also where not known."""
+    found = tf.reshape(tensor, tf.concat([start, tf.shape(tensor)[axis:]], axis=0))
+    known = [size if isinstance(size, int) and size >= 0 else None for size in start]
+    return tf.ensure_shape(found, [*known, *tensor.shape[axis:]])

@@ -8,32 +8,44 @@ nothing but the sums. XLA has no sparse matrices, and on GPUs this was never run
 import tensorflow as tf
 
 ENTRY_BYTES = 64  # what a product needs in memory for one chosen row, about
-PART_BYTES = 16 * 2**20  # enough for both cores to have their share of a product
+PART_BYTES = 64 * 2**20  # enough for both cores to have their share of a product
 
 
-def sums(table: tf.Tensor, index: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+def lines(count: int | tf.Tensor, width: int) -> tf.Tensor:
+    """Which line of `count` lines an entry belongs to, int64 [count * width]."""
+    return tf.repeat(tf.range(tf.cast(count, tf.int64)), width)
+
+
+def sums(
+    table: tf.Tensor, line: tf.Tensor, index: tf.Tensor, weights: tf.Tensor
+) -> tf.Tensor:
     """Adds up rows of a table; no gradient is to be taken through it.
 
     Args:
         table: float [S, D].
+        line: int64 [M * N], see `lines`.
         index: int32 [M, N] in [0, S), which rows.
         weights: float [M, N].
 
     Returns:
         float [M, D], sum over n of weights[m, n] * table[index[m, n]].
     """
-    matrix = _matrix(index, weights, tf.shape(table)[0])
+    matrix = _matrix(line, index, weights, tf.shape(table)[0])
     total = tf.raw_ops.SparseMatrixMatMul(a=matrix, b=table)
     return tf.ensure_shape(total, [index.shape[0], table.shape[1]])
 
 
 def spread(
-    index: tf.Tensor, weights: tf.Tensor, upstream: tf.Tensor, num_rows: tf.Tensor
+    line: tf.Tensor,
+    index: tf.Tensor,
+    weights: tf.Tensor,
+    upstream: tf.Tensor,
+    num_rows: tf.Tensor,
 ) -> tf.Tensor:
     """The gradient of `sums` with respect to its table.
 
     Args:
-        index, weights: as in `sums`.
+        line, index, weights: as in `sums`.
         upstream: float [M, D].
         num_rows: int32 [], S.
 
@@ -42,22 +54,22 @@ def spread(
     """
     # The product's own transposition adds up in another order every time.
     matrix = tf.raw_ops.SparseMatrixTranspose(
-        input=_matrix(index, weights, num_rows), type=weights.dtype
+        input=_matrix(line, index, weights, num_rows), type=weights.dtype
     )
     total = tf.raw_ops.SparseMatrixMatMul(a=matrix, b=upstream)
     return tf.ensure_shape(total, [None, upstream.shape[1]])
 
 
-def _matrix(index: tf.Tensor, weights: tf.Tensor, num_rows: tf.Tensor) -> tf.Tensor:
-    """Sparse matrix [M, S] with N entries a row."""
-    count, width = tf.shape(index)[0], tf.shape(index)[1]
-    row = tf.repeat(tf.range(count, dtype=tf.int64), width)
+def _matrix(
+    line: tf.Tensor, index: tf.Tensor, weights: tf.Tensor, num_rows: tf.Tensor
+) -> tf.Tensor:
+    """Sparse matrix [M, S] with N entries a line."""
     column = tf.cast(tf.reshape(index, [-1]), tf.int64)
-    # The pairs (row, column). Stacking two numbers at a time is slow; making them the
+    # The pairs (line, column). Stacking two numbers at a time is slow; making them the
     # parts of a complex number, bit by bit, is not.
-    pairs = tf.complex(tf.bitcast(row, tf.float64), tf.bitcast(column, tf.float64))
+    pairs = tf.complex(tf.bitcast(line, tf.float64), tf.bitcast(column, tf.float64))
     return tf.raw_ops.SparseTensorToCSRSparseMatrix(
         indices=tf.bitcast(pairs, tf.int64),
         values=tf.reshape(weights, [-1]),
-        dense_shape=tf.cast(tf.stack([count, num_rows]), tf.int64),
+        dense_shape=tf.cast(tf.stack([tf.shape(index)[0], num_rows]), tf.int64),
     )

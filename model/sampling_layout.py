@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-BEFORE, BEHIND = 1, 2  # pixels of zeros around every map, so that no cell lies outside
+BEFORE, BEHIND = 2, 2  # pixels of zeros around every map, so that no cell lies outside
 
 
 class Layout(NamedTuple):

@@ -32,13 +32,18 @@ def test_maps_are_sampled_like_brute_force_each_row_from_its_own_map(dtype):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
 
 
-def test_features_are_sampled_channel_by_channel():
+@pytest.mark.parametrize("is_for_xla", [False, True])
+@pytest.mark.parametrize("channels", [3, 40])
+def test_features_are_sampled_channel_by_channel(channels, is_for_xla):
     rng = np.random.default_rng(1)
-    features = rng.normal(size=[2, 4, 5, 3]).astype(np.float32)
+    features = rng.normal(size=[2, 4, 5, channels]).astype(np.float32)
     points = rng.uniform(-0.2, 1.2, [2, 7, 2]).astype(np.float32)
-    found = point_sampling.sample_features(tf.constant(features), tf.constant(points))
+    with cpu_kernels.unless(is_for_xla):
+        found = point_sampling.sample_features(
+            tf.constant(features), tf.constant(points)
+        )
     for image in range(2):
-        for channel in range(3):
+        for channel in range(channels):
             expected = [
                 _brute_force(features[image, :, :, channel], *point)
                 for point in points[image]
@@ -60,38 +65,6 @@ def test_sampling_is_linear_in_the_map_and_so_is_its_gradient():
         found = point_sampling.sample_maps(grid, tf.constant([0]), points)
     gradient = tf.convert_to_tensor(tape.gradient(found, grid))
     assert gradient.numpy().tolist() == [[[0.5, 0.5], [0.0, 0.0]]]
-
-
-@pytest.mark.parametrize("is_for_xla", [False, True])
-def test_uncertain_points_are_those_with_logits_nearest_to_zero(is_for_xla):
-    rng = np.random.default_rng(2)
-    logits = rng.normal(size=[3, 50]).astype(np.float32)
-    candidates = tf.constant(rng.uniform(size=[3, 50, 2]).astype(np.float32))
-    with cpu_kernels.unless(is_for_xla):
-        found = point_sampling.uncertain_points(tf.constant(logits), candidates, 20)
-    for row in range(3):
-        nearest = np.argsort(np.abs(logits[row]))[:20]
-        expected = sorted(candidates.numpy()[row, nearest].tolist())
-        assert sorted(found.numpy()[row].tolist()) == expected
-
-
-@pytest.mark.parametrize("logit", [0.0, 2.0, np.nan])
-def test_equal_logits_and_no_numbers_still_give_as_many_points(logit):
-    logits = tf.constant([[logit] * 4, [1.0, -1.0, 0.5, 3.0]])
-    candidates = tf.random.stateless_uniform([2, 4, 2], [0, 0])
-    found = tf.function(point_sampling.uncertain_points)(logits, candidates, 2)
-    own = candidates.numpy()[0].tolist()
-    assert all(point in own for point in found.numpy()[0].tolist())
-    assert candidates.numpy()[1, 2].tolist() in found.numpy()[1].tolist()
-
-
-def test_shifted_patterns_wrap_at_the_edges():
-    pattern = tf.constant([[0.5, 0.25], [0.75, 0.5]])
-    found = point_sampling.shifted(pattern, tf.constant([[0.0, 0.0], [0.5, 0.25]]))
-    assert found.numpy().tolist() == [
-        [[0.5, 0.25], [0.75, 0.5]],
-        [[0.0, 0.5], [0.25, 0.75]],
-    ]
 
 
 def test_sampling_works_with_sizes_known_only_when_run():

@@ -25,7 +25,7 @@ def test_any_number_of_rows_comes_back_in_order(count, known):
 
     @tf.function(
         input_signature=[
-            tf.TensorSpec([rows, 1], tf.float32),
+            tf.TensorSpec([rows, None], tf.float32),
             tf.TensorSpec([rows], tf.int32),
         ]
     )

@@ -10,25 +10,27 @@ def _arguments():
     rng = np.random.default_rng(1)
     table = rng.normal(size=[_ROWS, _CHANNELS]).astype(np.float32)
     index = rng.integers(0, _ROWS, [_SUMS, _ENTRIES]).astype(np.int32)  # with repeats
-    return table, index, rng.normal(size=index.shape).astype(np.float32)
+    line = row_sums.lines(_SUMS, _ENTRIES)
+    return table, line, index, rng.normal(size=index.shape).astype(np.float32)
 
 
 def test_sums_are_those_of_the_rows_taken_one_by_one():
-    table, index, weights = _arguments()
-    found = tf.function(row_sums.sums)(table, index, weights)
+    table, line, index, weights = _arguments()
+    found = tf.function(row_sums.sums)(table, line, index, weights)
     np.testing.assert_allclose(
         found, np.einsum("mn,mnd->md", weights, table[index]), atol=1e-5
     )
 
 
 def test_spread_is_the_gradient_and_the_same_every_time():
-    _, index, weights = _arguments()
+    _, *entries = _arguments()
+    _, index, weights = entries
     upstream = np.random.default_rng(2).normal(size=[_SUMS, _CHANNELS])
     upstream = upstream.astype(np.float32)
     wanted = np.zeros([_ROWS, _CHANNELS], np.float64)
     np.add.at(wanted, index, weights[..., np.newaxis] * upstream[:, np.newaxis])
     spread = tf.function(row_sums.spread)
-    found = spread(index, weights, upstream, _ROWS)
+    found = spread(*entries, upstream, _ROWS)
     np.testing.assert_allclose(found, wanted, atol=1e-4)
     for _ in range(5):
-        np.testing.assert_array_equal(spread(index, weights, upstream, _ROWS), found)
+        np.testing.assert_array_equal(spread(*entries, upstream, _ROWS), found)

@@ -1,0 +1,115 @@
+"""Matrix products and convolutions whose gradients are the fastest of equal products.
+
+oneDNN computes the same gradient at very different rates, depending on which side is
+transposed and on whether it is asked for as a product or as a convolution.
+"""
+
+import tensorflow as tf
+
+from model import cpu_kernels
+
+_WIDE_MAP = 64  # px; from here on a border of two pixels hardly makes a map larger
+
+
+def linear(rows: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    """Rows times a kernel, plus a bias.
+
+    Args:
+        rows: float [R, C].
+        kernel: float [C, units].
+        bias: float [units].
+
+    Returns:
+        float [R, units].
+    """
+    if not cpu_kernels.are_usable() or kernel.shape[1] <= kernel.shape[0]:
+        return tf.nn.bias_add(rows @ kernel, bias)
+
+    @tf.custom_gradient
+    def function(rows, kernel, bias):
+        def gradient(upstream):
+            # Batched products have a kernel of their own, the better one for this.
+            of_rows = tf.matmul(
+                upstream[tf.newaxis], kernel[tf.newaxis], transpose_b=True
+            )[0]
+            of_kernel = tf.matmul(rows, upstream, transpose_a=True)
+            return of_rows, of_kernel, tf.raw_ops.BiasAddGrad(out_backprop=upstream)
+
+        return tf.nn.bias_add(rows @ kernel, bias), gradient
+
+    return function(rows, kernel, bias)
+
+
+def convolution(
+    pixels: tf.Tensor, kernel: tf.Tensor, stride: int, padding: str
+) -> tf.Tensor:
+    """Two-dimensional convolution.
+
+    Args:
+        pixels: float [B, H, W, C].
+        kernel: float [k, k, C, channels].
+        padding: SAME or VALID.
+
+    Returns:
+        float [B, H', W', channels].
+    """
+    of_kernel = _kernel_gradient(pixels, kernel, stride)
+    if of_kernel is None:
+        return tf.nn.conv2d(pixels, kernel, stride, padding)
+
+    @tf.custom_gradient
+    def function(pixels, kernel):
+        def gradient(upstream):
+            of_pixels = tf.raw_ops.Conv2DBackpropInput(
+                input_sizes=tf.shape(pixels),
+                filter=kernel,
+                out_backprop=upstream,
+                strides=[1, 1, 1, 1],
+                padding=padding,
+            )
+            return of_pixels, of_kernel(pixels, upstream)
+
+        return tf.nn.conv2d(pixels, kernel, 1, padding), gradient
+
+    return function(pixels, kernel)
+
+
+def _kernel_gradient(pixels: tf.Tensor, kernel: tf.Tensor, stride: int):
+    """A faster way than the convolution's own to the kernel's gradient, if any."""
+    if stride > 1 or not cpu_kernels.are_usable():
+        return None
+    if kernel.shape[0] == 1:
+        return _pointwise_gradient
+    is_wide = all((side or 0) >= _WIDE_MAP for side in pixels.shape[1:3])
+    return _shifted_gradient if kernel.shape[0] == 3 and is_wide else None
+
+
+def _pointwise_gradient(pixels: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
+    """Gradient of a 1x1 kernel, float [1, 1, C, channels]."""
+    rows, upstream = (
+        tf.reshape(each, [-1, each.shape[-1]]) for each in (pixels, upstream)
+    )
+    return tf.matmul(rows, upstream, transpose_a=True)[tf.newaxis, tf.newaxis]
+
+
+def _shifted_gradient(pixels: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
+    """Gradient of a 3x3 kernel of a "SAME" convolution, float [3, 3, C, channels].
+
+    With a border of zeros around both maps, the pixels that a place of the kernel is
+    multiplied by are all pixels, moved by a number of rows; where a row runs over into
+    the next line, the other factor is zero.
+    """
+    width = pixels.shape[2] + 2
+    border = [[0, 0], [1, 1], [1, 1], [0, 0]]
+    rows, upstream = (
+        tf.reshape(tf.pad(each, border), [-1, each.shape[-1]])
+        for each in (pixels, upstream)
+    )
+    first = width + 1  # the first row of `upstream` that is no border
+    count = tf.shape(rows)[0] - 2 * first
+    upstream = upstream[first : first + count]
+    places = [
+        tf.matmul(rows[start : start + count], upstream, transpose_a=True)
+        for start in (line * width + column for line in range(3) for column in range(3))
+    ]
+    return tf.reshape(tf.stack(places), [3, 3, *places[0].shape])
