@@ -77,8 +77,7 @@ def _sparse_sums(
     table = tf.reshape(table, [-1, table.shape[-1]])
     entries = 4 * layout.first.shape[0] // layout.heads  # of a row and head
     row_bytes = layout.heads * entries * row_sums.ENTRY_BYTES
-    count = cells.row.shape[0] or tf.shape(cells.row)[0]
-    part = row_parts.length(count, row_bytes, row_sums.PART_BYTES)
+    part = row_parts.length(cells.row, row_bytes, row_sums.PART_BYTES)
     line = row_sums.lines(part * layout.heads, entries)
 
     def of_part(part: sampling_layout.Cells) -> tf.Tensor:

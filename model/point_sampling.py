@@ -53,6 +53,7 @@ def sample(maps: Maps, map_index: tf.Tensor, places: Places) -> tf.Tensor:
     Args:
         maps: N maps; of integers only the fetched ones are converted.
         map_index: int32 [M], the map that a row of points belongs to.
+        places: of M rows of points.
 
     Returns:
         float32 [M, P].
@@ -81,7 +82,7 @@ def sample_maps(maps: tf.Tensor, map_index: tf.Tensor, points: tf.Tensor) -> tf.
 def sample_features(features: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
     """Samples all channels of a feature map at points shared by the channels.
 
-    No gradient is to be taken through it: see `spread`.
+    No gradient is to be taken through it: that of sparse products is slow.
 
     Args:
         features: float32 [B, H, W, C].
@@ -148,7 +149,7 @@ def spread(upstream: tf.Tensor, places: Places, shape: tf.Tensor) -> tf.Tensor:
         total = tf.reshape(total, [count, *sides])
         return total[:, _BEFORE:-_BEHIND, _BEFORE:-_BEHIND]
 
-    row_bytes = upstream.shape[1] * POINT_BYTES
+    row_bytes = places.x_unit.shape[1] * POINT_BYTES
     return row_parts.in_parts(of_part, (upstream, places), row_bytes, tf.float32)
 
 

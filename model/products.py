@@ -53,13 +53,14 @@ def convolution(
     Returns:
         float [B, H', W', channels].
     """
-    of_kernel = _kernel_gradient(pixels, kernel, stride)
+    of_kernel = _kernel_gradient(pixels, kernel, stride, padding)
     if of_kernel is None:
         return tf.nn.conv2d(pixels, kernel, stride, padding)
 
     @tf.custom_gradient
     def function(pixels, kernel):
         def gradient(upstream):
+            upstream = tf.ensure_shape(upstream, outputs.shape)
             of_pixels = tf.raw_ops.Conv2DBackpropInput(
                 input_sizes=tf.shape(pixels),
                 filter=kernel,
@@ -69,19 +70,22 @@ def convolution(
             )
             return of_pixels, of_kernel(pixels, upstream)
 
-        return tf.nn.conv2d(pixels, kernel, 1, padding), gradient
+        outputs = tf.nn.conv2d(pixels, kernel, 1, padding)
+        return outputs, gradient
 
     return function(pixels, kernel)
 
 
-def _kernel_gradient(pixels: tf.Tensor, kernel: tf.Tensor, stride: int):
+def _kernel_gradient(pixels: tf.Tensor, kernel: tf.Tensor, stride: int, padding: str):
     """A faster way than the convolution's own to the kernel's gradient, if any."""
     if stride > 1 or not cpu_kernels.are_usable():
         return None
-    if kernel.shape[0] == 1:
+    size = kernel.shape[:2].as_list()
+    if size == [1, 1]:
         return _pointwise_gradient
     is_wide = all((side or 0) >= _WIDE_MAP for side in pixels.shape[1:3])
-    return _shifted_gradient if kernel.shape[0] == 3 and is_wide else None
+    is_shifted = size == [3, 3] and is_wide and padding == "SAME"
+    return _shifted_gradient if is_shifted else None
 
 
 def _pointwise_gradient(pixels: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:

@@ -23,7 +23,7 @@ def in_parts(function: Callable, rows, row_bytes: int, signature, part_bytes: in
     """
     first = tf.nest.flatten(rows)[0]
     count = tf.shape(first)[0] if first.shape[0] is None else first.shape[0]
-    part = length(count, row_bytes, part_bytes)
+    part = length(first, row_bytes, part_bytes)
     is_known = isinstance(count, int)
     if is_known and count == part:
         return function(rows)
@@ -50,10 +50,11 @@ def in_parts(function: Callable, rows, row_bytes: int, signature, part_bytes: in
     return tf.nest.map_structure(joined, found)
 
 
-def length(count: int | tf.Tensor, row_bytes: int, part_bytes: int = 0) -> int:
-    """How many of `count` rows `in_parts` takes at a time."""
+def length(rows: tf.Tensor, row_bytes: int, part_bytes: int = 0) -> int:
+    """How many of the rows [R, ...] `in_parts` takes at a time."""
     part = max(1, (part_bytes or PART_BYTES) // row_bytes)
-    if not isinstance(count, int):
+    count = rows.shape[0]
+    if count is None:
         return part
     parts = math.ceil(count / part)
     # Rows need not be copied where all parts are equally long.

@@ -102,7 +102,7 @@ def around(layout: Layout, samples: Samples) -> Cells:
 
 
 def _axis(place: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Index of the first pixel, -1 for the border; the second's share."""
+    """Index of the first pixel, below 0 for the border; the second's share."""
     place = tf.clip_by_value(place, -float(BEFORE), tf.cast(size, place.dtype))
     lower = tf.floor(place)
     # Of NaN, which is to reach the loss instead of failing the fetch, the index is 0

@@ -96,3 +96,12 @@ def test_far_outside_there_is_nothing(far, is_for_xla):
         np.testing.assert_array_equal(found, tf.zeros_like(found))
         for gradient in gradients:
             np.testing.assert_array_equal(gradient, tf.zeros_like(gradient))
+
+
+@pytest.mark.parametrize(("batch", "tokens"), [(0, 3), (1, 0)])
+def test_no_tokens_give_no_sums(batch, tokens):
+    places = tf.zeros([batch, tokens, _HEADS, 2])
+    maps = [tf.zeros([batch, 4, 4, _HEADS, _CHANNELS])]
+    with cpu_kernels.unless(False):
+        found = cell_sampling.weighted_sums(maps, places, places, places)
+    assert found.shape == (batch, tokens, _HEADS, _CHANNELS)

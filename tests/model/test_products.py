@@ -73,6 +73,16 @@ def test_convolution_and_its_gradients(sides, size, has_own_gradient, is_for_xla
     assert (_OWN_GRADIENT in kinds) == (has_own_gradient or is_for_xla)
 
 
+def test_a_wide_convolution_without_border_has_its_own_gradient():
+    pixels, kernel, upstream = _draw((1, 66, 66, 2), (3, 3, 2, 3), (1, 64, 64, 3))
+    _, gradients, kinds = _run(
+        lambda pixels, kernel: products.convolution(pixels, kernel, 1, "VALID"),
+        (pixels, kernel),
+        upstream,
+    )
+    assert gradients[1].shape == kernel.shape and _OWN_GRADIENT in kinds
+
+
 def test_a_convolution_with_a_stride_is_left_to_tensorflow():
     pixels, kernel = _draw((1, 65, 65, 2), (3, 3, 2, 2))
     found = products.convolution(tf.constant(pixels), tf.constant(kernel), 2, "VALID")

@@ -52,3 +52,9 @@ def test_no_call_sees_more_rows_than_fit():
 def test_a_row_larger_than_a_part_is_worked_on_alone():
     found = row_parts.in_parts(tf.negative, tf.range(5.0), 1000, tf.float32)
     np.testing.assert_array_equal(found, [0, -1, -2, -3, -4])
+
+
+def test_parts_are_equally_long_where_some_number_of_them_is():
+    # Three rows fit: of eight, four parts of two; of seven, three of three, two empty.
+    lengths = [row_parts.length(tf.zeros([count]), 4) for count in (0, 2, 3, 7, 8, 9)]
+    assert lengths == [0, 2, 3, 3, 2, 3]
