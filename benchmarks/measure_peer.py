@@ -37,7 +37,7 @@ def main() -> None:
 
 @torch.no_grad()
 def forward(model: torch.nn.Module, args: argparse.Namespace) -> dict[str, float]:
-    """The ten predictions of a batch, in inference mode."""
+    """The predictions of a batch, in inference mode: it knows no fewer than ten."""
     images = _images(args)
     return _timed(lambda: model(pixel_values=images), args.repeats)
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from model import cell_sampling, initializers, linear
+from model import cell_sampling, initializers, linear, products
 
 
 @keras.saving.register_keras_serializable(package="mask2former")
@@ -56,20 +56,36 @@ class DeformableAttention(keras.layers.Layer):
     def call(self, queries, tokens, references, level_shapes):
         batch, count = tf.shape(queries)[0], tf.shape(queries)[1]
         heads, samples = self.num_heads, self.num_levels * self.num_points
-        offsets = self.offsets(queries)
-        offsets = tf.reshape(offsets, [batch, count, heads, samples, 2])
+        offset_x, offset_y, scores = (
+            tf.reshape(each, [batch, count, heads, samples])
+            for each in self._chosen(queries)
+        )
         # (reference + offset / size) * size - 0.5 is where the sample lies, in px.
         sizes = tf.repeat(level_shapes[:, ::-1], self.num_points, axis=0)  # [L * P, 2]
         centres = references[:, tf.newaxis] * tf.cast(sizes, tf.float32) - 0.5
-        offset_x, offset_y = tf.unstack(offsets, axis=-1)  # [B, S, heads, L * P]
         x_px = offset_x + centres[:, tf.newaxis, :, 0]
         y_px = offset_y + centres[:, tf.newaxis, :, 1]
-        scores = tf.reshape(self.scores(queries), [batch, count, heads, samples])
         values = self.values(tokens)
         channels = values.shape[-1]
         values = tf.reshape(values, [batch, count, heads, channels // heads])
         sampled = sample_levels(values, x_px, y_px, tf.nn.softmax(scores), level_shapes)
         return self.outputs(tf.reshape(sampled, [batch, count, channels]))
+
+    def _chosen(self, queries: tf.Tensor) -> list[tf.Tensor]:
+        """Offsets along x and y and scores, float32 [B * S, heads * L * P] each.
+
+        One product makes all three. The weights hold x and y in turn, as published
+        ones do; the product has them apart, so that nothing is picked out of its rows.
+        """
+
+        def apart(weight: keras.Variable) -> tf.Tensor:  # [..., 2N], x and y in turn
+            pairs = tf.reshape(weight, [-1, weight.shape[-1] // 2, 2])
+            return tf.reshape(tf.transpose(pairs, [0, 2, 1]), weight.shape)
+
+        kernel = tf.concat([apart(self.offsets.kernel), self.scores.kernel], axis=-1)
+        bias = tf.concat([apart(self.offsets.bias), self.scores.bias], axis=-1)
+        rows = tf.reshape(queries, [-1, queries.shape[-1]])
+        return tf.split(products.linear(rows, kernel, bias), 3, axis=-1)
 
     def get_config(self):
         return {

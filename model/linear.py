@@ -22,12 +22,14 @@ class Linear(keras.layers.Layer):
         units: int,
         kernel_initializer: keras.initializers.Initializer | None = None,
         bias_initializer: keras.initializers.Initializer | None = None,
+        activation: str | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.units = units
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.activation = keras.activations.get(activation)
 
     def build(self, inputs_shape):
         channels = inputs_shape[-1]
@@ -46,6 +48,9 @@ class Linear(keras.layers.Layer):
         kernel = tf.convert_to_tensor(self.kernel)
         flat = tf.reshape(inputs, [-1, kernel.shape[0]])
         outputs = products.linear(flat, kernel, tf.convert_to_tensor(self.bias))
+        if self.activation is not None:
+            # Here, before the shape changes, it becomes part of the product.
+            outputs = self.activation(outputs)
         leading = tf.shape(inputs)[:-1]
         outputs = tf.reshape(outputs, tf.concat([leading, [self.units]], axis=0))
         return tf.ensure_shape(outputs, [*inputs.shape[:-1], self.units])
@@ -57,4 +62,5 @@ class Linear(keras.layers.Layer):
             "units": self.units,
             "kernel_initializer": serialize(self.kernel_initializer),
             "bias_initializer": serialize(self.bias_initializer),
+            "activation": keras.activations.serialize(self.activation),
         }

@@ -3,9 +3,12 @@
 import keras
 import tensorflow as tf
 
+from model import cpu_kernels
+
 EPSILON = 1e-5
 _MAX_GROUPS = 32
 _MIN_GROUP_CHANNELS = 8
+_MANY_ROWS = 1000  # from here on one kernel is faster than several passes
 
 
 def backbone_norm(kind: str, channels: int, **kwargs) -> keras.layers.Layer:
@@ -112,9 +115,42 @@ class LayerNorm(keras.layers.Layer):
             name="beta", shape=(inputs_shape[-1],), initializer="zeros", autocast=False
         )
 
-    def call(self, inputs):
-        normalised = _standardised(tf.cast(inputs, tf.float32))
+    def call(self, inputs, training=None):
+        values = tf.cast(inputs, tf.float32)
+        # Training needs what the one kernel does not give.
+        is_fused = training is False and _has_many_rows(inputs)
+        normalised = _batch_normalised(values) if is_fused else _standardised(values)
         return tf.cast(normalised * self.gamma + self.beta, inputs.dtype)
+
+
+def _has_many_rows(inputs: tf.Tensor) -> bool:
+    """Is a kernel for all rows at once to be had, and worth it?"""
+    count = inputs.shape[-2]
+    return cpu_kernels.are_usable() and (count is None or count >= _MANY_ROWS)
+
+
+def _batch_normalised(values: tf.Tensor) -> tf.Tensor:
+    """As `_standardised`, as batch normalisation of one image whose channels are rows.
+
+    This is the form by which TensorFlow's graph optimizer knows a layer norm, for which
+    oneDNN has one kernel, scale and offset included.
+    """
+    shape = tf.shape(values)
+    count = tf.reduce_prod(shape[:-1])
+    rows = tf.reshape(values, [1, count, values.shape[-1], 1])
+    # Vectors of a length known beforehand would become constants, and the form be lost.
+    count = tf.raw_ops.PlaceholderWithDefault(input=[count], shape=[1])
+    normalised = tf.raw_ops.FusedBatchNormV3(
+        x=rows,
+        scale=tf.fill(count, 1.0),
+        offset=tf.fill(count, 0.0),
+        mean=tf.constant([], tf.float32),
+        variance=tf.constant([], tf.float32),
+        epsilon=EPSILON,
+        data_format="NCHW",
+        is_training=True,
+    )
+    return tf.reshape(normalised.y, shape)
 
 
 @tf.custom_gradient

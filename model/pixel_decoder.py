@@ -142,7 +142,10 @@ class EncoderLayer(keras.layers.Layer):
         )
         self.attention_norm = normalization.LayerNorm(name="attention_norm")
         self.expand = linear.Linear(
-            settings.feedforward_channels, initializers.xavier(), name="feedforward_1"
+            settings.feedforward_channels,
+            initializers.xavier(),
+            activation="relu",
+            name="feedforward_1",
         )
         self.feedforward_norm = normalization.LayerNorm(name="feedforward_norm")
 
@@ -162,8 +165,7 @@ class EncoderLayer(keras.layers.Layer):
     def call(self, tokens, positions, references, level_shapes):
         looked_up = self.attention(tokens + positions, tokens, references, level_shapes)
         tokens = self.attention_norm(tokens + looked_up)
-        changed = self.contract(tf.nn.relu(self.expand(tokens)))
-        return self.feedforward_norm(tokens + changed)
+        return self.feedforward_norm(tokens + self.contract(self.expand(tokens)))
 
 
 class _NormedConvolution(keras.layers.Layer):

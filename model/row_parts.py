@@ -6,6 +6,8 @@ from collections.abc import Callable
 import tensorflow as tf
 
 PART_BYTES = 6 * 2**20
+_AT_A_TIME = 2  # parts
+_MANY_PARTS = 8  # from here on a last part that runs alone hardly counts
 
 
 def in_parts(function: Callable, rows, row_bytes: int, signature, part_bytes: int = 0):
@@ -45,7 +47,7 @@ def in_parts(function: Callable, rows, row_bytes: int, signature, part_bytes: in
         function,
         tf.nest.map_structure(cut, rows),
         fn_output_signature=signature,
-        parallel_iterations=2,
+        parallel_iterations=_AT_A_TIME,
     )
     return tf.nest.map_structure(joined, found)
 
@@ -57,8 +59,10 @@ def length(rows: tf.Tensor, row_bytes: int, part_bytes: int = 0) -> int:
     if count is None:
         return part
     parts = math.ceil(count / part)
+    step = _AT_A_TIME if 1 < parts < _MANY_PARTS else 1
+    parts = math.ceil(parts / step) * step
     # Rows need not be copied where all parts are equally long.
-    equal = (more for more in range(parts, 2 * parts) if count % more == 0)
+    equal = (more for more in range(parts, 2 * parts, step) if count % more == 0)
     return math.ceil(count / next(equal, parts)) if parts else 0
 
 

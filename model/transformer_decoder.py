@@ -45,10 +45,16 @@ class TransformerDecoder(keras.layers.Layer):
         self.class_head = linear.Linear(
             num_classes + 1, name="class_head", dtype="float32"
         )
-        mask_units = [self.channels, self.channels, settings.mask_channels]
+        mask_layers = (
+            (self.channels, "relu"),
+            (self.channels, "relu"),
+            (settings.mask_channels, None),
+        )
         self.mask_head = [
-            linear.Linear(units, name=f"mask_head_{index}", dtype=policy)
-            for index, units in enumerate(mask_units)
+            linear.Linear(
+                units, activation=activation, name=f"mask_head_{index}", dtype=policy
+            )
+            for index, (units, activation) in enumerate(mask_layers)
         ]
         self.input_projections = []
 
@@ -128,9 +134,9 @@ class TransformerDecoder(keras.layers.Layer):
         return tokens + tf.cast(embedding, self.compute_dtype)  # [B, S, C]
 
     def _embed(self, normed: tf.Tensor) -> tf.Tensor:
+        """Mask embeddings, float32 [B, Q, mask_channels]."""
         first, second, last = self.mask_head
-        hidden = tf.nn.relu(second(tf.nn.relu(first(normed))))
-        return tf.cast(last(hidden), tf.float32)  # [B, Q, mask_channels]
+        return tf.cast(last(second(first(normed))), tf.float32)
 
     def get_config(self):
         return {
@@ -165,10 +171,16 @@ class DecoderBlock(keras.layers.Layer):
             channels, num_heads, name="self_attention", dtype=policy
         )
         self.feedforward = [
-            linear.Linear(units, initializers.xavier(), name=name, dtype=policy)
-            for name, units in (
-                ("feedforward_1", settings.feedforward_channels),
-                ("feedforward_2", channels),
+            linear.Linear(
+                units,
+                initializers.xavier(),
+                activation=activation,
+                name=name,
+                dtype=policy,
+            )
+            for name, units, activation in (
+                ("feedforward_1", settings.feedforward_channels, "relu"),
+                ("feedforward_2", channels, None),
             )
         ]
         self.norms = [
@@ -196,8 +208,7 @@ class DecoderBlock(keras.layers.Layer):
         placed = queries + query_positions
         queries = self_norm(queries + self.self_attention(placed, placed, queries))
         expand, contract = self.feedforward
-        changed = contract(tf.nn.relu(expand(queries)))
-        return feedforward_norm(queries + changed)
+        return feedforward_norm(queries + contract(expand(queries)))
 
 
 class Attention(keras.layers.Layer):

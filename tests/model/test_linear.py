@@ -21,6 +21,15 @@ def test_linear_can_be_made_again_from_its_config():
     assert twin(tf.ones([1, 2])).numpy().tolist() == [[1, 1, 1]]
 
 
+def test_linear_applies_its_activation_also_when_made_again():
+    layer = linear.Linear(2, keras.initializers.Ones(), activation="relu")
+    twin = linear.Linear.from_config(layer.get_config())
+    for each in (layer, twin):
+        each.build((None, 1))
+        each.bias.assign([-3.0, 0.0])
+        np.testing.assert_array_equal(each(tf.ones([1, 1])), [[0.0, 1.0]])
+
+
 @pytest.mark.parametrize("rank", [2, 3, 4])
 def test_linear_keeps_the_known_part_of_a_shape(rank):
     layer = linear.Linear(3)

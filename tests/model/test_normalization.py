@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.eager import context
 
 from model import normalization
 
@@ -68,3 +69,35 @@ def test_norms_keep_bfloat16_and_compute_in_float32(make):
     inputs = tf.cast(_inputs(), tf.bfloat16)
     assert layer(inputs).dtype == tf.bfloat16
     assert all(weight.dtype == "float32" for weight in layer.weights)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_layer_norm_of_many_rows_takes_one_kernel_for_the_same_numbers(is_known):
+    inputs = 3.0 * tf.random.stateless_normal([2, 1500, 8], [0, 1]) + 5.0
+    layer = normalization.LayerNorm()
+    layer.build(inputs.shape)
+    layer.gamma.assign(np.arange(8.0))
+    layer.beta.assign(np.full(8, 0.5))
+    shape = inputs.shape if is_known else [None, None, 8]
+    spec = tf.TensorSpec(shape, tf.float32)
+    fused = tf.function(
+        lambda rows: layer(rows, training=False), input_signature=[spec]
+    )
+    assert "_MklLayerNorm" in _executed_first(fused, inputs)
+    plain = layer(inputs, training=True)
+    np.testing.assert_allclose(fused(inputs), plain, atol=1e-5)
+    np.testing.assert_allclose(layer(inputs, training=False), plain, atol=1e-5)
+
+
+def _executed_first(function, *inputs) -> set[str]:
+    """Kinds of operations of a graph that was never run, as it is when optimized."""
+    config = context.context()
+    config.enable_run_metadata()
+    function(*inputs)
+    metadata = config.export_run_metadata()
+    config.disable_run_metadata()
+    return {
+        node.op
+        for graph in metadata.function_graphs
+        for node in graph.post_optimization_graph.node
+    }

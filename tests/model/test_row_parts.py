@@ -55,6 +55,11 @@ def test_a_row_larger_than_a_part_is_worked_on_alone():
 
 
 def test_parts_are_equally_long_where_some_number_of_them_is():
-    # Three rows fit: of eight, four parts of two; of seven, three of three, two empty.
-    lengths = [row_parts.length(tf.zeros([count]), 4) for count in (0, 2, 3, 7, 8, 9)]
-    assert lengths == [0, 2, 3, 3, 2, 3]
+    # Three rows fit: of eight, four parts of two; of 27, nine parts of three.
+    lengths = [row_parts.length(tf.zeros([count]), 4) for count in (0, 2, 3, 8, 27)]
+    assert lengths == [0, 2, 3, 2, 3]
+
+
+def test_a_few_parts_are_even_in_number_so_that_none_runs_alone():
+    # Three rows fit: of seven and of nine, four parts instead of three.
+    assert [row_parts.length(tf.zeros([count]), 4) for count in (7, 9)] == [2, 3]
