@@ -118,9 +118,11 @@ class LayerNorm(keras.layers.Layer):
     def call(self, inputs, training=None):
         values = tf.cast(inputs, tf.float32)
         # Training needs what the one kernel does not give.
-        is_fused = training is False and _has_many_rows(inputs)
-        normalised = _batch_normalised(values) if is_fused else _standardised(values)
-        return tf.cast(normalised * self.gamma + self.beta, inputs.dtype)
+        if training is False and _has_many_rows(inputs):
+            outputs = _in_one_kernel(values, self.gamma, self.beta)
+        else:
+            outputs = _standardised(values) * self.gamma + self.beta
+        return tf.cast(outputs, inputs.dtype)
 
 
 def _has_many_rows(inputs: tf.Tensor) -> bool:
@@ -129,28 +131,33 @@ def _has_many_rows(inputs: tf.Tensor) -> bool:
     return cpu_kernels.are_usable() and (count is None or count >= _MANY_ROWS)
 
 
-def _batch_normalised(values: tf.Tensor) -> tf.Tensor:
-    """As `_standardised`, as batch normalisation of one image whose channels are rows.
+def _in_one_kernel(
+    values: tf.Tensor, gamma: keras.Variable, beta: keras.Variable
+) -> tf.Tensor:
+    """Layer norm, as batch normalisation of one image whose channels are the rows.
 
     This is the form by which TensorFlow's graph optimizer knows a layer norm, for which
-    oneDNN has one kernel, scale and offset included.
+    oneDNN has one kernel. It would put that kernel on a GPU as well, where there is
+    none: a model that was exported by a machine without GPU may be served by one with.
     """
-    shape = tf.shape(values)
-    count = tf.reduce_prod(shape[:-1])
-    rows = tf.reshape(values, [1, count, values.shape[-1], 1])
-    # Vectors of a length known beforehand would become constants, and the form be lost.
-    count = tf.raw_ops.PlaceholderWithDefault(input=[count], shape=[1])
-    normalised = tf.raw_ops.FusedBatchNormV3(
-        x=rows,
-        scale=tf.fill(count, 1.0),
-        offset=tf.fill(count, 0.0),
-        mean=tf.constant([], tf.float32),
-        variance=tf.constant([], tf.float32),
-        epsilon=EPSILON,
-        data_format="NCHW",
-        is_training=True,
-    )
-    return tf.reshape(normalised.y, shape)
+    with tf.device("CPU"):
+        shape = tf.shape(values)
+        count = tf.reduce_prod(shape[:-1])
+        rows = tf.reshape(values, [1, count, values.shape[-1], 1])
+        # Vectors of a length known beforehand would become constants, and the form be
+        # lost.
+        count = tf.raw_ops.PlaceholderWithDefault(input=[count], shape=[1])
+        normalised = tf.raw_ops.FusedBatchNormV3(
+            x=rows,
+            scale=tf.fill(count, 1.0),
+            offset=tf.fill(count, 0.0),
+            mean=tf.constant([], tf.float32),
+            variance=tf.constant([], tf.float32),
+            epsilon=EPSILON,
+            data_format="NCHW",
+            is_training=True,
+        )
+        return tf.reshape(normalised.y, shape) * gamma + beta
 
 
 @tf.custom_gradient

@@ -84,6 +84,10 @@ def test_layer_norm_of_many_rows_takes_one_kernel_for_the_same_numbers(is_known)
         lambda rows: layer(rows, training=False), input_signature=[spec]
     )
     assert "_MklLayerNorm" in _executed_first(fused, inputs)
+    # No GPU has that kernel, which stands where the last operation of its form stood.
+    graph = fused.get_concrete_function().graph
+    placed = {each.device for each in graph.get_operations() if each.type == "AddV2"}
+    assert placed == {"/device:CPU:*"}
     plain = layer(inputs, training=True)
     np.testing.assert_allclose(fused(inputs), plain, atol=1e-5)
     np.testing.assert_allclose(layer(inputs, training=False), plain, atol=1e-5)
