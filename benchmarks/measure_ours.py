@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def forward(args: argparse.Namespace) -> dict[str, float]:
-    """The final masks of a batch, in inference mode, as they are served."""
+    """The final masks of a batch, in inference mode."""
     network = mask2former.build(config.ModelConfig(), NUM_CLASSES)
     images = _images(args)
 

@@ -1,4 +1,4 @@
-"""Operations that are fast on CPUs and that XLA and GPUs do not have."""
+"""Ways of computing that are fast on CPUs and that XLA and GPUs have no kernels for."""
 
 import contextlib
 import contextvars

@@ -48,9 +48,8 @@ class Linear(keras.layers.Layer):
         kernel = tf.convert_to_tensor(self.kernel)
         flat = tf.reshape(inputs, [-1, kernel.shape[0]])
         outputs = products.linear(flat, kernel, tf.convert_to_tensor(self.bias))
-        if self.activation is not None:
-            # Here, before the shape changes, it becomes part of the product.
-            outputs = self.activation(outputs)
+        # Here, before the shape changes, it becomes part of the product.
+        outputs = self.activation(outputs)
         leading = tf.shape(inputs)[:-1]
         outputs = tf.reshape(outputs, tf.concat([leading, [self.units]], axis=0))
         return tf.ensure_shape(outputs, [*inputs.shape[:-1], self.units])

@@ -117,7 +117,7 @@ class LayerNorm(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         values = tf.cast(inputs, tf.float32)
-        # Training needs what the one kernel does not give.
+        # The optimizer leaves the form alone where a gradient needs its parts.
         if training is False and _has_many_rows(inputs):
             outputs = _in_one_kernel(values, self.gamma, self.beta)
         else:
@@ -126,9 +126,10 @@ class LayerNorm(keras.layers.Layer):
 
 
 def _has_many_rows(inputs: tf.Tensor) -> bool:
-    """Is a kernel for all rows at once to be had, and worth it?"""
-    count = inputs.shape[-2]
-    return cpu_kernels.are_usable() and (count is None or count >= _MANY_ROWS)
+    """Does an image have so many rows that one kernel for all of them pays?"""
+    if not cpu_kernels.are_usable() or inputs.shape.rank not in (2, 3):
+        return False
+    return inputs.shape[-2] is None or inputs.shape[-2] >= _MANY_ROWS
 
 
 def _in_one_kernel(
@@ -137,8 +138,9 @@ def _in_one_kernel(
     """Layer norm, as batch normalisation of one image whose channels are the rows.
 
     This is the form by which TensorFlow's graph optimizer knows a layer norm, for which
-    oneDNN has one kernel. It would put that kernel on a GPU as well, where there is
-    none: a model that was exported by a machine without GPU may be served by one with.
+    oneDNN has one kernel; without that it is right, but slower. The optimizer would put
+    the kernel on a GPU as well, where there is none: a model that was exported by a
+    machine without GPU may be served by one with.
     """
     with tf.device("CPU"):
         shape = tf.shape(values)

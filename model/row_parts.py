@@ -61,7 +61,8 @@ def length(rows: tf.Tensor, row_bytes: int, part_bytes: int = 0) -> int:
     parts = math.ceil(count / part)
     step = _AT_A_TIME if 1 < parts < _MANY_PARTS else 1
     parts = math.ceil(parts / step) * step
-    # Rows need not be copied where all parts are equally long.
+    # Rows need not be copied where all parts are equally long; but a last part that
+    # runs alone costs more.
     equal = (more for more in range(parts, 2 * parts, step) if count % more == 0)
     return math.ceil(count / next(equal, parts)) if parts else 0
 

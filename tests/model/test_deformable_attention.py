@@ -75,8 +75,9 @@ def test_eight_heads_start_towards_corners_of_a_square_too():
     np.testing.assert_allclose(ring[5], [-1, -1], atol=1e-6)
 
 
-def _call(layer, queries, tokens):
-    references = tf.constant(
+def _references() -> tf.Tensor:
+    """Pixel centres of both maps, float32 [30, 2]."""
+    return tf.constant(
         [
             [(x + 0.5) / width, (y + 0.5) / height]
             for height, width in _SHAPES
@@ -84,7 +85,10 @@ def _call(layer, queries, tokens):
             for x in range(width)
         ]
     )
-    return layer(queries, tokens, references, tf.constant(_SHAPES))
+
+
+def _call(layer, queries, tokens):
+    return layer(queries, tokens, _references(), tf.constant(_SHAPES))
 
 
 def test_layer_at_its_start_averages_the_ring_around_every_pixel():
@@ -102,6 +106,34 @@ def test_layer_at_its_start_averages_the_ring_around_every_pixel():
     row_1 = 0.25 * first[1, 1] + 0.75 * first[1, 2]
     expected = 0.5 * (0.75 * row_0 + 0.25 * row_1) + 0.5 * second[1, 3]
     np.testing.assert_allclose(found[6 + 6 + 2, :2], expected, atol=1e-5)
+
+
+def test_layer_with_any_weights_is_the_formula():
+    layer = deformable_attention.DeformableAttention(2, 2, 3)
+    tokens = tf.random.stateless_normal([1, 30, 8], [0, 1])
+    queries = tf.random.stateless_normal([1, 30, 8], [2, 3])
+    _call(layer, queries, tokens)
+    rng = np.random.default_rng(0)
+    for weight in layer.weights:
+        weight.assign(rng.normal(size=weight.shape))
+
+    def applied(projection, rows):
+        return rows @ projection.kernel.numpy() + projection.bias.numpy()
+
+    # Published weights hold x and y of a sample one after the other.
+    offsets = applied(layer.offsets, queries.numpy()).reshape(1, 30, 2, 6, 2)
+    scores = np.exp(applied(layer.scores, queries.numpy()).reshape(1, 30, 2, 6))
+    weights = scores / scores.sum(-1, keepdims=True)
+    places = np.zeros_like(offsets)
+    for level, (height, width) in enumerate(_SHAPES):
+        size = np.array([width, height])
+        mine = slice(3 * level, 3 * level + 3)
+        centres = _references().numpy()[np.newaxis, :, np.newaxis, np.newaxis] * size
+        places[..., mine, :] = centres + offsets[..., mine, :] - 0.5
+    values = applied(layer.values, tokens.numpy()).reshape(1, 30, 2, 4)
+    sums = _brute_force(values, places[..., 0], places[..., 1], weights)
+    expected = applied(layer.outputs, sums.reshape(1, 30, 8))
+    np.testing.assert_allclose(_call(layer, queries, tokens), expected, atol=1e-4)
 
 
 def test_every_weight_gets_a_gradient():

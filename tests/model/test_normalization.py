@@ -1,10 +1,12 @@
+import os
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.python.eager import context
 
-from model import normalization
+from model import cpu_kernels, normalization
 
 
 def _inputs():
@@ -71,35 +73,83 @@ def test_norms_keep_bfloat16_and_compute_in_float32(make):
     assert all(weight.dtype == "float32" for weight in layer.weights)
 
 
-@pytest.mark.parametrize("is_known", [True, False])
-def test_layer_norm_of_many_rows_takes_one_kernel_for_the_same_numbers(is_known):
-    inputs = 3.0 * tf.random.stateless_normal([2, 1500, 8], [0, 1]) + 5.0
+def _layer_norm(shape) -> normalization.LayerNorm:
     layer = normalization.LayerNorm()
-    layer.build(inputs.shape)
+    layer.build(shape)
     layer.gamma.assign(np.arange(8.0))
     layer.beta.assign(np.full(8, 0.5))
-    shape = inputs.shape if is_known else [None, None, 8]
-    spec = tf.TensorSpec(shape, tf.float32)
+    return layer
+
+
+def _many_rows() -> tf.Tensor:
+    return 3.0 * tf.random.stateless_normal([2, 1500, 8], [0, 1]) + 5.0
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_layer_norm_of_many_rows_takes_one_kernel_for_the_same_numbers(is_known):
+    inputs = _many_rows()
+    layer = _layer_norm(inputs.shape)
+    spec = tf.TensorSpec(inputs.shape if is_known else [None, None, 8], tf.float32)
     fused = tf.function(
         lambda rows: layer(rows, training=False), input_signature=[spec]
     )
-    assert "_MklLayerNorm" in _executed_first(fused, inputs)
+    kinds = _executed_first(fused, inputs)
+    values = inputs.numpy().astype(np.float64)
+    centred = values - values.mean(-1, keepdims=True)
+    scale = np.sqrt(values.var(-1, keepdims=True) + 1e-5)
+    expected = centred / scale * np.arange(8) + 0.5
+    np.testing.assert_allclose(fused(inputs), expected, atol=1e-5)
+    np.testing.assert_allclose(layer(inputs, training=False), expected, atol=1e-4)
     # No GPU has that kernel, which stands where the last operation of its form stood.
     graph = fused.get_concrete_function().graph
     placed = {each.device for each in graph.get_operations() if each.type == "AddV2"}
     assert placed == {"/device:CPU:*"}
-    plain = layer(inputs, training=True)
-    np.testing.assert_allclose(fused(inputs), plain, atol=1e-5)
-    np.testing.assert_allclose(layer(inputs, training=False), plain, atol=1e-5)
+    if os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0":
+        assert "_MklLayerNorm" in kinds
+
+
+@pytest.mark.parametrize(
+    ("rows", "training", "is_for_xla"),
+    [
+        (1500, True, False),
+        (1500, None, False),
+        (100, False, False),
+        (1500, False, True),
+    ],
+)
+def test_layer_norm_is_plain_in_training_for_few_rows_and_for_xla(
+    rows, training, is_for_xla
+):
+    layer = _layer_norm([2, rows, 8])
+    spec = tf.TensorSpec([2, rows, 8])
+    with cpu_kernels.unless(is_for_xla):
+        traced = tf.function(lambda rows: layer(rows, training=training))
+        graph = traced.get_concrete_function(spec).graph
+    assert "FusedBatchNormV3" not in {each.type for each in graph.get_operations()}
+
+
+def test_layer_norm_at_inference_has_the_gradient_of_the_plain_one():
+    inputs = _many_rows()
+    layer = _layer_norm(inputs.shape)
+    gradients = []
+    for training in (True, False):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            loss = tf.reduce_sum(layer(inputs, training=training) ** 2)
+        gradients.append(tape.gradient(loss, [inputs, *layer.weights]))
+    for plain, fused in zip(*gradients, strict=True):
+        np.testing.assert_allclose(fused, plain, rtol=1e-3, atol=1e-3)
 
 
 def _executed_first(function, *inputs) -> set[str]:
     """Kinds of operations of a graph that was never run, as it is when optimized."""
     config = context.context()
     config.enable_run_metadata()
-    function(*inputs)
-    metadata = config.export_run_metadata()
-    config.disable_run_metadata()
+    try:
+        function(*inputs)
+        metadata = config.export_run_metadata()
+    finally:
+        config.disable_run_metadata()
     return {
         node.op
         for graph in metadata.function_graphs

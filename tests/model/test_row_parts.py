@@ -61,5 +61,9 @@ def test_parts_are_equally_long_where_some_number_of_them_is():
 
 
 def test_a_few_parts_are_even_in_number_so_that_none_runs_alone():
-    # Three rows fit: of seven and of nine, four parts instead of three.
-    assert [row_parts.length(tf.zeros([count]), 4) for count in (7, 9)] == [2, 3]
+    # Three rows fit: of seven and of ten, four parts; of two rows, one part.
+    lengths = [row_parts.length(tf.zeros([count]), 4) for count in (7, 10, 2)]
+    assert lengths == [2, 3, 2]
+    # Twenty fit: ten parts of 14 instead of seven of 20; nine parts are many.
+    lengths = [row_parts.length(tf.zeros([count]), 4, 80) for count in (140, 180)]
+    assert lengths == [14, 20]
