@@ -76,12 +76,21 @@ def read(path: pathlib.Path) -> Any:
         for opcode, argument, _ in pickletools.genops(path.read_bytes()):
             machine.step(opcode.name, argument)
         return _plain(machine.stack[-1])
-    except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
-        raise errors.WeightsError(
-            f"{path} is not a whole pickle of arrays: {error}. Download it again."
-        ) from error
+    except ValueError as error:
+        raise _incomplete(path, str(error)) from error
+    except (IndexError, KeyError, TypeError, AttributeError) as error:
+        # Those of the machine itself, which say nothing to who has the file.
+        reason = "its instructions do not fit together, as in a file of another kind"
+        raise _incomplete(path, reason) from error
     except RecursionError as error:
         raise errors.WeightsError(f"{path}: its content is nested too deep") from error
+
+
+def _incomplete(path: pathlib.Path, reason: str) -> errors.WeightsError:
+    return errors.WeightsError(
+        f"{path} is not a whole pickle of arrays: {reason}. Expected a Detectron2 "
+        "checkpoint; if it is one, download it again."
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -128,12 +128,18 @@ def _explain(
         if problem["type"] == "extra_forbidden":
             lines.append(f"{key}: unknown key. {_known_keys(problem['loc'])}")
         else:
-            shown = repr(problem["input"])
-            shown = shown if len(shown) <= 60 else shown[:57] + "..."
             message = problem["msg"].removeprefix("Value error, ")
-            lines.append(f"{key}: got {shown}: {message}")
+            lines.append(f"{key}: {_shown(problem['input'])}{message}")
     joined = "\n  ".join(lines)
     return f"{source}: the configuration cannot be used:\n  {joined}"
+
+
+def _shown(value: Any) -> str:
+    """What was got; of a whole section the message itself names the keys."""
+    if isinstance(value, dict):
+        return ""
+    text = repr(value)
+    return f"got {text if len(text) <= 60 else text[:57] + '...'}: "
 
 
 def _known_keys(location: tuple[Any, ...]) -> str:

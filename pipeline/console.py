@@ -69,7 +69,10 @@ def foreground() -> Iterator[rich.console.Console]:
 
 
 class BarReporter:
-    """Draws `progress.track` bars with rich; in a pipe it prints nothing."""
+    """Draws `progress.track` bars with rich, and logs a line now and then.
+
+    In a pipe there are no bars, and the log alone tells how far a long run is.
+    """
 
     def __init__(self, console: rich.console.Console):
         self._bars = rich.progress.Progress(
@@ -85,14 +88,17 @@ class BarReporter:
             disable=not console.is_terminal,
         )
         self._open = 0
+        self._log = progress.LogReporter()
 
     def start(self, description: str, total: int | None) -> "Bar":
         if not self._open:
             self._bars.start()
         self._open += 1
-        return Bar(self._bars, self._bars.add_task(description, total=total, note=""))
+        task_id = self._bars.add_task(description, total=total, note="")
+        return Bar(self._bars, task_id, self._log.start(description, total))
 
     def finish(self, task: "Bar") -> None:
+        self._log.finish(task.log)
         self._bars.remove_task(task.task_id)
         self._open -= 1
         if not self._open:
@@ -102,12 +108,19 @@ class BarReporter:
 class Bar:
     """One bar of a `BarReporter`."""
 
-    def __init__(self, bars: rich.progress.Progress, task_id: rich.progress.TaskID):
+    def __init__(
+        self,
+        bars: rich.progress.Progress,
+        task_id: rich.progress.TaskID,
+        log: progress.LogTask,
+    ):
         self._bars = bars
         self.task_id = task_id
+        self.log = log
 
     def advance(self, count: int = 1, note: str = "") -> None:
         self._bars.update(self.task_id, advance=count, note=note)
+        self.log.advance(count, note)
 
 
 @contextlib.contextmanager

@@ -122,6 +122,14 @@ def test_a_program_that_does_not_work_is_refused(tmp_path, content):
         weights_pickle.read(written(tmp_path, content))
 
 
+@pytest.mark.parametrize("content", [b"hello, this is text", b"see other\n"])
+def test_a_text_is_refused_in_words_a_user_knows(tmp_path, content):
+    with pytest.raises(errors.WeightsError) as refused:
+        weights_pickle.read(written(tmp_path, content))
+    assert "a file of another kind" in str(refused.value)
+    assert "Expected a Detectron2 checkpoint" in str(refused.value)
+
+
 def test_an_array_with_too_few_bytes_is_refused(tmp_path):
     content = pickle.dumps(np.ones(3, np.float32), 4).replace(
         b"K\x03\x85", b"K\x04\x85"

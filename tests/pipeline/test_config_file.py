@@ -45,7 +45,7 @@ def test_override_is_read_as_yaml_and_beats_the_file(tmp_path):
         ("train.batch_size=0", "--set train.batch_size: got 0"),
         ("train.batch_size=many", "train.batch_size: got 'many'"),
         ("train.micro_batches=3", "batch_size 16 is not divisible by micro_batches 3"),
-        ("model.decoder.num_heads=7", "not divisible by decoder.num_heads 7"),
+        ("model.decoder.num_heads=7", "  model: decoder.channels 256 is not divisible"),
         ("model.pixel_decoder.norm_groups=48", "norm_groups 48"),
         ("data.pad_multiple=20", "not a multiple of 32"),
         ("data.long_side=100", "short_side 800 is larger than long_side 100"),

@@ -1,8 +1,10 @@
+import io
 import logging
 
 import pytest
+import rich.console
 
-from pipeline import progress
+from pipeline import console, progress
 
 
 class Recorder:
@@ -54,3 +56,18 @@ def test_a_pod_prints_progress_instead_of_logging_it(monkeypatch, caplog):
         bar.advance(2, "loss 1.50")
     assert said == ["Training: 2/3 loss 1.50", "Training: 2 done"]
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_long_run_also_tells_the_log_how_far_it_is(monkeypatch, caplog, is_terminal):
+    monkeypatch.setattr(progress, "_LOG_SECONDS", 0.0)
+    shown = io.StringIO()
+    terminal = rich.console.Console(file=shown, force_terminal=is_terminal)
+    with (
+        caplog.at_level(logging.INFO),
+        console.bars(terminal),
+        progress.track("Training", 3) as bar,
+    ):
+        bar.advance(2, "loss 1.50")
+    assert caplog.messages == ["Training: 2/3 loss 1.50", "Training: 2 done"]
+    assert ("Training" in shown.getvalue()) == is_terminal
