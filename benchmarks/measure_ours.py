@@ -6,13 +6,13 @@ python -m benchmarks.measure_ours {forward,step,sgemm} --height 480 --width 480
 import argparse
 import json
 import resource
-import statistics
 import time
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from benchmarks import turns
 from model import host_memory, mask2former, optimizer, training_step
 from pipeline import config
 
@@ -27,7 +27,8 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=480)
     parser.add_argument("--width", type=int, default=480)
     parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--in-turns", action="store_true")
     parser.add_argument("--xla", action="store_true")
     args = parser.parse_args()
     keras.utils.set_random_seed(0)
@@ -48,7 +49,7 @@ def forward(args: argparse.Namespace) -> dict[str, float]:
     start = time.perf_counter()
     predict.get_concrete_function(tf.TensorSpec(images.shape, tf.float32))
     tracing = time.perf_counter() - start
-    return {"tracing": tracing, **_timed(lambda: predict(images), args.repeats)}
+    return {"tracing": tracing, **_timed(lambda: predict(images), args)}
 
 
 def step(args: argparse.Namespace) -> dict[str, float]:
@@ -65,14 +66,14 @@ def step(args: argparse.Namespace) -> dict[str, float]:
         {key: tf.TensorSpec(value.shape, value.dtype) for key, value in batch.items()}
     )
     tracing = time.perf_counter() - start
-    return {"tracing": tracing, **_timed(lambda: trainer.update(batch), args.repeats)}
+    return {"tracing": tracing, **_timed(lambda: trainer.update(batch), args)}
 
 
 def sgemm(args: argparse.Namespace) -> dict[str, float]:
     """What a large float32 product reaches here: the machine's limit, GFLOP/s."""
     size = 3072
     left, right = (tf.random.normal([size, size]) for _ in range(2))
-    timed = _timed(lambda: tf.matmul(left, right), max(args.repeats, 5))
+    timed = _timed(lambda: tf.matmul(left, right), args)
     return {**timed, "gflops": 2 * size**3 / timed["best"] / 1e9}
 
 
@@ -95,20 +96,11 @@ def _targets(args: argparse.Namespace) -> dict[str, tf.Tensor]:
     }
 
 
-def _timed(work, repeats: int) -> dict[str, float]:
-    start = time.perf_counter()
-    tf.nest.map_structure(np.asarray, work())
-    first = time.perf_counter() - start
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
+def _timed(work, args: argparse.Namespace) -> dict[str, float]:
+    def finished() -> None:
         tf.nest.map_structure(np.asarray, work())
-        seconds.append(time.perf_counter() - start)
-    return {
-        "first": first,
-        "best": min(seconds),
-        "median": statistics.median(seconds),
-    }
+
+    return turns.timed(finished, args.repeats, args.in_turns)
 
 
 def _peak_mib() -> float:

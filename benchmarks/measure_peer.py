@@ -8,12 +8,11 @@ Runs in the environment of requirements/parity.txt, from the project's root:
 import argparse
 import json
 import resource
-import statistics
-import time
 
 import torch
 from torch.utils import flop_counter
 
+from benchmarks import turns
 from tools import reference_model
 
 MASKS_AN_IMAGE = 8
@@ -26,7 +25,8 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=480)
     parser.add_argument("--width", type=int, default=480)
     parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--in-turns", action="store_true")
     args = parser.parse_args()
     base = _peak_mib()
     model = reference_model.build(reference_model.Sizes(), seed=0)
@@ -39,7 +39,7 @@ def main() -> None:
 def forward(model: torch.nn.Module, args: argparse.Namespace) -> dict[str, float]:
     """The predictions of a batch, in inference mode: it knows no fewer than ten."""
     images = _images(args)
-    return _timed(lambda: model(pixel_values=images), args.repeats)
+    return turns.timed(lambda: model(pixel_values=images), args.repeats, args.in_turns)
 
 
 def step(model: torch.nn.Module, args: argparse.Namespace) -> dict[str, float]:
@@ -54,7 +54,7 @@ def step(model: torch.nn.Module, args: argparse.Namespace) -> dict[str, float]:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 0.01)
         adamw.step()
 
-    return _timed(update, args.repeats)
+    return turns.timed(update, args.repeats, args.in_turns)
 
 
 @torch.no_grad()
@@ -79,22 +79,6 @@ def _targets(args: argparse.Namespace) -> tuple[list[torch.Tensor], list[torch.T
         masks[index, top : top + args.height // 3, left : left + args.width // 3] = 1
     classes = torch.arange(MASKS_AN_IMAGE)
     return [masks] * args.batch, [classes] * args.batch
-
-
-def _timed(work, repeats: int) -> dict[str, float]:
-    start = time.perf_counter()
-    work()
-    first = time.perf_counter() - start
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return {
-        "first": first,
-        "best": min(seconds),
-        "median": statistics.median(seconds),
-    }
 
 
 def _peak_mib() -> float:

@@ -2,8 +2,8 @@
 
     python -m benchmarks.model --peer-python .venv-parity/bin/python
 
-Each figure comes from a fresh process; the two sides take turns, so that a busy moment
-of the machine strikes both. Writes benchmarks/RESULTS.md.
+Both sides run in fresh processes that take turns, repetition by repetition, so that a
+busy moment of the machine strikes both. Writes benchmarks/RESULTS.md.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 
-from benchmarks import machine
+from benchmarks import machine, turns
 
 ROOT = pathlib.Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
@@ -24,6 +24,7 @@ CASES = (
     ("forward", 800, 800, 1),
     ("step", 800, 800, 2),
 )
+REPEATS = {"forward": 15, "step": 5}  # of a round
 ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
@@ -31,20 +32,18 @@ def main() -> None:
     """Measures every case and writes the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--peer-python", required=True)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cases", type=int, default=len(CASES))
     args = parser.parse_args()
     limit = _measure(sys.executable, "measure_ours", "sgemm")["gflops"]
     rows = []
     for workload, height, width, batch in CASES[: args.cases]:
-        repeats = 9 if workload == "forward" else 3
         size = ["--height", height, "--width", width, "--batch", batch]
-        size += ["--repeats", repeats]
+        size += ["--repeats", REPEATS[workload]]
+        sides = (sys.executable, "measure_ours"), (args.peer_python, "measure_peer")
+        commands = [_command(*side, workload, *size, "--in-turns") for side in sides]
         rounds = [
-            (
-                _measure(sys.executable, "measure_ours", workload, *size),
-                _measure(args.peer_python, "measure_peer", workload, *size),
-            )
+            turns.alternate(commands, cwd=ROOT, env=ENVIRONMENT)
             for _ in range(args.rounds)
         ]
         flop = _measure(args.peer_python, "measure_peer", "flops", *size)["gflop"]
@@ -54,12 +53,19 @@ def main() -> None:
     RESULTS.write_text(_page(limit, rows), encoding="utf-8")
 
 
-def _measure(python: str, module: str, *arguments: object) -> dict[str, float]:
-    command = [python, "-m", f"benchmarks.{module}", *map(str, arguments)]
+def _measure(*arguments: object) -> dict[str, float]:
     done = subprocess.run(
-        command, cwd=ROOT, env=ENVIRONMENT, check=True, stdout=subprocess.PIPE
+        _command(*arguments),
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        check=True,
+        stdout=subprocess.PIPE,
     )
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def _command(python: str, module: str, *arguments: object) -> list[str]:
+    return [python, "-m", f"benchmarks.{module}", *map(str, arguments)]
 
 
 def _row(workload, height, width, batch, rounds, limit_seconds) -> str:
@@ -84,8 +90,9 @@ def _page(limit: float, rows: list[str]) -> str:
             "# Measured results",
             "",
             "Mask2Former, ResNet-50, published sizes, float32, random weights, 8 masks",
-            "an image. Written by `make benchmark`; times are medians, and only their",
-            "ratios mean something elsewhere.",
+            "an image. Written by `make benchmark`; both sides take turns, repetition by",
+            "repetition. Times are medians, and only their ratios mean something",
+            "elsewhere.",
             "",
             f"Machine: {machine.describe()}; a",
             f"large float32 matrix product reaches {limit:.0f} GFLOP/s. The limit is",
