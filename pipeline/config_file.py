@@ -129,14 +129,15 @@ def _explain(
             lines.append(f"{key}: unknown key. {_known_keys(problem['loc'])}")
         else:
             message = problem["msg"].removeprefix("Value error, ")
-            lines.append(f"{key}: {_shown(problem['input'])}{message}")
+            lines.append(f"{key}: {_shown(problem)}{message}")
     joined = "\n  ".join(lines)
     return f"{source}: the configuration cannot be used:\n  {joined}"
 
 
-def _shown(value: Any) -> str:
-    """What was got; of a whole section the message itself names the keys."""
-    if isinstance(value, dict):
+def _shown(problem: dict[str, Any]) -> str:
+    """What was got; a rule about a whole section names its keys itself."""
+    value = problem["input"]
+    if isinstance(value, dict) and problem["type"] == "value_error":
         return ""
     text = repr(value)
     return f"got {text if len(text) <= 60 else text[:57] + '...'}: "

@@ -51,6 +51,7 @@ def test_override_is_read_as_yaml_and_beats_the_file(tmp_path):
         ("data.long_side=100", "short_side 800 is larger than long_side 100"),
         ("train.augment.min_scale=3", "min_scale 3.0 is larger than max_scale 2.0"),
         ("serve.model_name=..", "serve.model_name: got"),
+        ("name={a: 1}", "name: got {'a': 1}"),
         ("name=My Model", "name: got 'My Model'"),
         ("train", "wanted section.key=value"),
         ("name.x=1", "'name' is not a section"),
