@@ -14,7 +14,8 @@ MINUTES ?= 10
 LOCK_PART := .venv-lock/bin/uv pip compile --quiet --generate-hashes --no-emit-index-url \
   --no-emit-find-links --python-version 3.11 --python-platform x86_64-manylinux_2_31 \
   --constraint requirements/lock.txt --custom-compile-command 'make lock'
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+# A worker that died is not replaced: see tests/support/suite_guard.py.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
 
 .PHONY: help setup demo test test-all lint format lock parity benchmark benchmark-data convergence fuzz \
 	image image-check test-kubeflow clean
@@ -38,14 +39,15 @@ $(STAMP): requirements/lock.txt
 demo: setup ## Train, bless and push a model on generated data (about 8 minutes on 2 cores)
 	@$(BIN)/m2f demo --workspace $(WORKSPACE)
 
-test: setup ## The test suite (about 7 minutes on 2 cores)
+test: setup ## The test suite (about 9 minutes on 2 cores)
 	@$(PYTEST)
+	@$(BIN)/python tests/support/other_kernels.py $(PYTEST) -m 'onednn and not slow'
 
 test-all: setup ## The suite and the slow tests
-	@$(PYTEST) -m 'slow or not slow'
+	@$(PYTEST) -m 'slow or not slow' --suite-minutes 180
 
 test-kubeflow: setup ## The compiled pipeline through KFP's local runner (18 minutes; MariaDB, PostgreSQL)
-	@$(PYTEST) tests/kubeflow_e2e
+	@$(PYTEST) tests/kubeflow_e2e --suite-minutes 90
 
 lint: setup ## Check formatting and style
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check .

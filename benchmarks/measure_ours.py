@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import turns
-from model import host_memory, mask2former, optimizer, training_step
+from model import cpu_kernels, host_memory, mask2former, optimizer, training_step
 from pipeline import config
 
 MASKS_AN_IMAGE = 8
@@ -34,7 +34,8 @@ def main() -> None:
     keras.utils.set_random_seed(0)
     base = _peak_mib()
     measured = {"forward": forward, "step": step, "sgemm": sgemm}[args.workload](args)
-    print(json.dumps({**measured, "peak_mib": _peak_mib(), "base_mib": base}))
+    measured |= {"peak_mib": _peak_mib(), "base_mib": base}
+    print(json.dumps({**measured, "onednn": cpu_kernels.have_onednn()}))
 
 
 def forward(args: argparse.Namespace) -> dict[str, float]:

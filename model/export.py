@@ -118,15 +118,20 @@ class ServingModule(tf.Module):
     def _detect(
         self, image: tf.Tensor, content_size: tf.Tensor, original_size: tf.Tensor
     ) -> dict[str, tf.Tensor]:
+        count = tf.shape(image)[0]
+        image, content, original = (
+            _at_least_one(each) for each in (image, content_size, original_size)
+        )
         predicted = self._run_network(image)
         found = postprocess.detect(
             predicted["class_logits"][-1],
             predicted["mask_logits"][-1],
             tf.shape(image)[1:3],
-            content_size,
-            original_size,
+            content,
+            original,
             self.max_detections,
         )
+        found = {key: value[:count] for key, value in found.items()}
         # Index -1, no detection, takes the entry before the first class.
         row = found.pop(postprocess.CLASS_INDEX) + 1  # [B, T]
         ids = [-1] + [category.category_id for category in self.categories]
@@ -159,6 +164,17 @@ def save(
         },
         options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
     )
+
+
+def _at_least_one(rows: tf.Tensor) -> tf.Tensor:
+    """The same rows, or one of ones when there are none.
+
+    What kernels make of no image at all differs from CPU to CPU: a convolution of
+    oneDNN answers with a wrong shape, others divide by the number of rows.
+    """
+    missing = tf.maximum(1 - tf.shape(rows)[0], 0)
+    paddings = [[0, missing], *[[0, 0]] * (rows.shape.rank - 1)]
+    return tf.pad(rows, paddings, constant_values=1)
 
 
 def _tf_variable(variable: object) -> object:

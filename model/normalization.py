@@ -118,16 +118,18 @@ class LayerNorm(keras.layers.Layer):
     def call(self, inputs, training=None):
         values = tf.cast(inputs, tf.float32)
         # The optimizer leaves the form alone where a gradient needs its parts.
-        if training is False and _has_many_rows(inputs):
+        if training is False and _pays_in_one_kernel(inputs):
             outputs = _in_one_kernel(values, self.gamma, self.beta)
         else:
             outputs = _standardised(values) * self.gamma + self.beta
         return tf.cast(outputs, inputs.dtype)
 
 
-def _has_many_rows(inputs: tf.Tensor) -> bool:
-    """Does an image have so many rows that one kernel for all of them pays?"""
-    if not cpu_kernels.are_usable() or inputs.shape.rank not in (2, 3):
+def _pays_in_one_kernel(inputs: tf.Tensor) -> bool:
+    """Is there such a kernel, and does an image have rows enough for it?"""
+    if not cpu_kernels.are_usable() or not cpu_kernels.have_onednn():
+        return False
+    if inputs.shape.rank not in (2, 3):
         return False
     return inputs.shape[-2] is None or inputs.shape[-2] >= _MANY_ROWS
 
@@ -138,9 +140,9 @@ def _in_one_kernel(
     """Layer norm, as batch normalisation of one image whose channels are the rows.
 
     This is the form by which TensorFlow's graph optimizer knows a layer norm, for which
-    oneDNN has one kernel; without that it is right, but slower. The optimizer would put
-    the kernel on a GPU as well, where there is none: a model that was exported by a
-    machine without GPU may be served by one with.
+    oneDNN has one kernel; without that it is right, but slower than the plain form. The
+    optimizer would put the kernel on a GPU as well, where there is none: a model that
+    was exported by a machine without GPU may be served by one with.
     """
     with tf.device("CPU"):
         shape = tf.shape(values)

@@ -91,11 +91,17 @@ def pixels_to_network(
         images: uint8 [B, H, W, 3], RGB.
         mean, std: float32 [3] of RGB values 0..255.
     """
-    batch = tf.shape(images)[0]
+    shape = tf.shape(images)
+    tf.debugging.assert_positive(
+        shape[1:3],
+        "images must be at least 1 px high and wide, their shape is [B, H, W, 3]",
+    )
+    batch = shape[0]
     resized = resize_to_fit(images, data)
-    content = tf.tile(tf.shape(resized)[None, 1:3], [batch, 1])
-    original = tf.tile(tf.shape(images)[None, 1:3], [batch, 1])
-    pixels = _pad(resized, _canvas_size(content, data.pad_multiple))
+    size = tf.shape(resized)[None, 1:3]
+    content = tf.tile(size, [batch, 1])
+    original = tf.tile(shape[None, 1:3], [batch, 1])
+    pixels = _pad(resized, _canvas_size(size, data.pad_multiple))
     return _finish(pixels, content, original, mean, std)
 
 

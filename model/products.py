@@ -1,7 +1,8 @@
 """Matrix products and convolutions whose gradients are the fastest of equal products.
 
-oneDNN computes the same gradient at very different rates, depending on which side is
-transposed and on whether it is asked for as a product or as a convolution.
+Kernels compute the same gradient at very different rates, depending on which side is
+transposed and on whether it is asked for as a product or as a convolution; oneDNN's
+have other favourites than TensorFlow's own.
 """
 
 import tensorflow as tf
@@ -53,22 +54,21 @@ def convolution(
     Returns:
         float [B, H', W', channels].
     """
-    of_kernel = _kernel_gradient(pixels, kernel, stride, padding)
-    if of_kernel is None:
+    if stride > 1 or not cpu_kernels.are_usable():
         return tf.nn.conv2d(pixels, kernel, stride, padding)
+    of_pixels = _of_pixels(kernel, padding)
+    of_kernel = _of_kernel(pixels, kernel, padding)
+    if (of_pixels, of_kernel) == (_pixels, _kernel):
+        return tf.nn.conv2d(pixels, kernel, 1, padding)
 
     @tf.custom_gradient
     def function(pixels, kernel):
         def gradient(upstream):
             upstream = tf.ensure_shape(upstream, outputs.shape)
-            of_pixels = tf.raw_ops.Conv2DBackpropInput(
-                input_sizes=tf.shape(pixels),
-                filter=kernel,
-                out_backprop=upstream,
-                strides=[1, 1, 1, 1],
-                padding=padding,
+            return (
+                of_pixels(pixels, kernel, upstream, padding),
+                of_kernel(pixels, kernel, upstream, padding),
             )
-            return of_pixels, of_kernel(pixels, upstream)
 
         outputs = tf.nn.conv2d(pixels, kernel, 1, padding)
         return outputs, gradient
@@ -76,19 +76,62 @@ def convolution(
     return function(pixels, kernel)
 
 
-def _kernel_gradient(pixels: tf.Tensor, kernel: tf.Tensor, stride: int, padding: str):
-    """A faster way than the convolution's own to the kernel's gradient, if any."""
-    if stride > 1 or not cpu_kernels.are_usable():
-        return None
+def _of_pixels(kernel: tf.Tensor, padding: str):
+    """The fastest way to the gradient of a convolution's pixels."""
+    if not cpu_kernels.have_onednn():
+        if kernel.shape[:2] == [1, 1]:
+            return _pixels_by_product
+        if kernel.shape[0] % 2 and kernel.shape[1] % 2 and padding == "SAME":
+            return _pixels_by_convolution
+    return _pixels
+
+
+def _of_kernel(pixels: tf.Tensor, kernel: tf.Tensor, padding: str):
+    """The fastest way to the gradient of a convolution's kernel."""
     size = kernel.shape[:2].as_list()
     if size == [1, 1]:
-        return _pointwise_gradient
+        return _kernel_by_product
     is_wide = all((side or 0) >= _WIDE_MAP for side in pixels.shape[1:3])
     is_shifted = size == [3, 3] and is_wide and padding == "SAME"
-    return _shifted_gradient if is_shifted else None
+    return _kernel_by_shifts if is_shifted else _kernel
 
 
-def _pointwise_gradient(pixels: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
+def _pixels(pixels, kernel, upstream, padding: str) -> tf.Tensor:
+    """Gradient of the pixels as TensorFlow computes it, float [B, H, W, C]."""
+    return tf.raw_ops.Conv2DBackpropInput(
+        input_sizes=tf.shape(pixels),
+        filter=kernel,
+        out_backprop=upstream,
+        strides=[1, 1, 1, 1],
+        padding=padding,
+    )
+
+
+def _pixels_by_product(pixels, kernel, upstream, padding: str) -> tf.Tensor:
+    """Gradient of a 1x1 convolution's pixels, float [B, H, W, C]."""
+    rows = tf.reshape(upstream, [-1, upstream.shape[-1]])
+    found = tf.matmul(rows, kernel[0, 0], transpose_b=True)
+    return tf.reshape(found, tf.shape(pixels))
+
+
+def _pixels_by_convolution(pixels, kernel, upstream, padding: str) -> tf.Tensor:
+    """Gradient of a "SAME" convolution's pixels: one with the kernel turned round."""
+    turned = tf.transpose(tf.reverse(kernel, [0, 1]), [0, 1, 3, 2])
+    return tf.nn.conv2d(upstream, turned, 1, padding)
+
+
+def _kernel(pixels, kernel, upstream, padding: str) -> tf.Tensor:
+    """Gradient of the kernel as TensorFlow computes it, float [k, k, C, channels]."""
+    return tf.raw_ops.Conv2DBackpropFilter(
+        input=pixels,
+        filter_sizes=tf.shape(kernel),
+        out_backprop=upstream,
+        strides=[1, 1, 1, 1],
+        padding=padding,
+    )
+
+
+def _kernel_by_product(pixels, kernel, upstream, padding: str) -> tf.Tensor:
     """Gradient of a 1x1 kernel, float [1, 1, C, channels]."""
     rows, upstream = (
         tf.reshape(each, [-1, each.shape[-1]]) for each in (pixels, upstream)
@@ -96,7 +139,7 @@ def _pointwise_gradient(pixels: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
     return tf.matmul(rows, upstream, transpose_a=True)[tf.newaxis, tf.newaxis]
 
 
-def _shifted_gradient(pixels: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
+def _kernel_by_shifts(pixels, kernel, upstream, padding: str) -> tf.Tensor:
     """Gradient of a 3x3 kernel of a "SAME" convolution, float [3, 3, C, channels].
 
     With a border of zeros around both maps, the pixels that a place of the kernel is

@@ -2,8 +2,11 @@
 
 A product with a compressed sparse matrix (CSR) reads each chosen row once and writes
 nothing but the sums. XLA has no sparse matrices, and on GPUs this was never run: see
-`cpu_kernels`.
+`cpu_kernels`. Without oneDNN, TensorFlow's product of a matrix without lines divides by
+their number, which ends the process: a product of nothing is made here.
 """
+
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -30,8 +33,12 @@ def sums(
     Returns:
         float [M, D], sum over n of weights[m, n] * table[index[m, n]].
     """
-    matrix = _matrix(line, index, weights, tf.shape(table)[0])
-    total = tf.raw_ops.SparseMatrixMatMul(a=matrix, b=table)
+
+    def product() -> tf.Tensor:
+        matrix = _matrix(line, index, weights, tf.shape(table)[0])
+        return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=table)
+
+    total = _unless_empty(index, product, [tf.shape(index)[0], tf.shape(table)[1]])
     return tf.ensure_shape(total, [index.shape[0], table.shape[1]])
 
 
@@ -52,12 +59,25 @@ def spread(
     Returns:
         float [S, D].
     """
-    # The product's own transposition adds up in another order every time.
-    matrix = tf.raw_ops.SparseMatrixTranspose(
-        input=_matrix(line, index, weights, num_rows), type=weights.dtype
-    )
-    total = tf.raw_ops.SparseMatrixMatMul(a=matrix, b=upstream)
+
+    def product() -> tf.Tensor:
+        # The product's own transposition adds up in another order every time.
+        matrix = tf.raw_ops.SparseMatrixTranspose(
+            input=_matrix(line, index, weights, num_rows), type=weights.dtype
+        )
+        return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=upstream)
+
+    total = _unless_empty(index, product, [num_rows, tf.shape(upstream)[1]])
     return tf.ensure_shape(total, [None, upstream.shape[1]])
+
+
+def _unless_empty(
+    index: tf.Tensor, product: Callable[[], tf.Tensor], shape: list
+) -> tf.Tensor:
+    """The product, or zeros where no row is chosen; asked only where it may happen."""
+    if index.shape.num_elements():
+        return product()
+    return tf.cond(tf.size(index) > 0, product, lambda: tf.zeros(shape))
 
 
 def _matrix(

@@ -7,6 +7,8 @@ import threading
 
 import pytest
 
+pytest_plugins = ["suite_guard"]
+
 # A suite started in the background inherits that Ctrl-C is ignored, and hands it on to
 # the processes whose Ctrl-C it tests.
 if threading.current_thread() is threading.main_thread():

@@ -4,6 +4,8 @@ import tensorflow as tf
 
 from model import backbone
 
+pytestmark = pytest.mark.onednn
+
 
 def _images(count=2, side=64):
     return tf.random.stateless_normal([count, side, side, 3], [0, 1])

@@ -4,6 +4,8 @@ import tensorflow as tf
 
 from model import cell_sampling, cpu_kernels, row_parts, row_sums
 
+pytestmark = pytest.mark.onednn
+
 _SIZES = [(2, 3), (4, 6), (1, 1)]
 _BATCH, _TOKENS, _HEADS, _POINTS, _CHANNELS = 2, 5, 2, 2, 3
 

@@ -5,6 +5,8 @@ from scipy import signal
 
 from model import convolution
 
+pytestmark = pytest.mark.onednn
+
 
 @pytest.mark.parametrize(("size", "stride"), [(1, 1), (3, 1), (1, 2), (3, 2), (7, 2)])
 def test_convolution_pads_both_sides_equally(size, stride):

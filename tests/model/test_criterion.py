@@ -7,6 +7,8 @@ import tensorflow as tf
 from model import criterion, matcher
 from pipeline import config
 
+pytestmark = pytest.mark.onednn
+
 _SETTINGS = config.LossConfig(num_points=16)
 _STEP_SEED = tf.constant([3, 4])
 

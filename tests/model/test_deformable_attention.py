@@ -1,9 +1,12 @@
 import math
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from model import deformable_attention
+
+pytestmark = pytest.mark.onednn
 
 _SHAPES = [(2, 3), (4, 6)]
 

@@ -11,6 +11,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from model import categories, export
 
+pytestmark = pytest.mark.onednn
+
 SHAPES = [(3, 4, 8, 12, 16), (22, 20, 0, 8, 12)]  # red and blue, on the 4 px grid
 
 

@@ -5,6 +5,8 @@ import tensorflow as tf
 
 from model import linear
 
+pytestmark = pytest.mark.onednn
+
 
 def test_linear_multiplies_the_last_axis_of_any_rank():
     layer = linear.Linear(3)

@@ -4,6 +4,8 @@ import tensorflow as tf
 
 from model import cpu_kernels, loss_points, point_sampling, row_parts
 
+pytestmark = pytest.mark.onednn
+
 _HEIGHT, _WIDTH, _MAPS = 6, 5, 3
 _CANDIDATES, _RANDOM, _KEPT = 30, 4, 9
 

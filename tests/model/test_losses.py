@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from model import losses
 
+pytestmark = pytest.mark.onednn
+
 
 def test_no_object_counts_a_tenth():
     logits = tf.zeros([2, 3])  # two classes and "no object": each has probability 1/3

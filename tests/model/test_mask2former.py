@@ -5,6 +5,8 @@ import tensorflow as tf
 from model import mask2former
 from pipeline import config
 
+pytestmark = pytest.mark.onednn
+
 
 @pytest.fixture(scope="module")
 def model(small_model_config):

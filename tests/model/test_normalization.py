@@ -1,5 +1,3 @@
-import os
-
 import keras
 import numpy as np
 import pytest
@@ -7,6 +5,8 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 
 from model import cpu_kernels, normalization
+
+pytestmark = pytest.mark.onednn
 
 
 def _inputs():
@@ -86,7 +86,12 @@ def _many_rows() -> tf.Tensor:
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-def test_layer_norm_of_many_rows_takes_one_kernel_for_the_same_numbers(is_known):
+def test_layer_norm_of_many_rows_takes_one_kernel_for_the_same_numbers(
+    is_known, monkeypatch
+):
+    # Made for oneDNN, the form has the same numbers where a model is served without.
+    has_kernel = cpu_kernels.have_onednn()
+    monkeypatch.setattr(cpu_kernels, "have_onednn", lambda: True)
     inputs = _many_rows()
     layer = _layer_norm(inputs.shape)
     spec = tf.TensorSpec(inputs.shape if is_known else [None, None, 8], tf.float32)
@@ -104,22 +109,23 @@ def test_layer_norm_of_many_rows_takes_one_kernel_for_the_same_numbers(is_known)
     graph = fused.get_concrete_function().graph
     placed = {each.device for each in graph.get_operations() if each.type == "AddV2"}
     assert placed == {"/device:CPU:*"}
-    if os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0":
-        assert "_MklLayerNorm" in kinds
+    assert ("_MklLayerNorm" in kinds) == has_kernel
 
 
 @pytest.mark.parametrize(
-    ("rows", "training", "is_for_xla"),
+    ("rows", "training", "is_for_xla", "has_onednn"),
     [
-        (1500, True, False),
-        (1500, None, False),
-        (100, False, False),
-        (1500, False, True),
+        (1500, True, False, True),
+        (1500, None, False, True),
+        (100, False, False, True),
+        (1500, False, True, True),
+        (1500, False, False, False),
     ],
 )
-def test_layer_norm_is_plain_in_training_for_few_rows_and_for_xla(
-    rows, training, is_for_xla
+def test_layer_norm_is_plain_in_training_for_few_rows_for_xla_and_without_onednn(
+    rows, training, is_for_xla, has_onednn, monkeypatch
 ):
+    monkeypatch.setattr(cpu_kernels, "have_onednn", lambda: has_onednn)
     layer = _layer_norm([2, rows, 8])
     spec = tf.TensorSpec([2, rows, 8])
     with cpu_kernels.unless(is_for_xla):
@@ -128,7 +134,8 @@ def test_layer_norm_is_plain_in_training_for_few_rows_and_for_xla(
     assert "FusedBatchNormV3" not in {each.type for each in graph.get_operations()}
 
 
-def test_layer_norm_at_inference_has_the_gradient_of_the_plain_one():
+def test_layer_norm_at_inference_has_the_gradient_of_the_plain_one(monkeypatch):
+    monkeypatch.setattr(cpu_kernels, "have_onednn", lambda: True)
     inputs = _many_rows()
     layer = _layer_norm(inputs.shape)
     gradients = []

@@ -4,6 +4,8 @@ import tensorflow as tf
 
 from model import pixel_decoder
 
+pytestmark = pytest.mark.onednn
+
 
 def _decoder(dtype="float32", **changes):
     settings = {

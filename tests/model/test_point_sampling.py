@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from model import cpu_kernels, point_sampling
 
+pytestmark = pytest.mark.onednn
+
 
 def _brute_force(grid, x_unit, y_unit):
     height, width = grid.shape

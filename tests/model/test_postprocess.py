@@ -5,6 +5,8 @@ from pycocotools import mask as coco_mask
 
 from model import postprocess
 
+pytestmark = pytest.mark.onednn
+
 
 def detect(class_logits, mask_logits, canvas, content, original, max_detections=5):
     found = postprocess.detect(

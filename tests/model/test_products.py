@@ -6,7 +6,10 @@ import tensorflow as tf
 
 from model import cpu_kernels, products
 
+pytestmark = pytest.mark.onednn
+
 _OWN_GRADIENT = "Conv2DBackpropFilter"
+_OWN_PIXELS_GRADIENT = "Conv2DBackpropInput"
 
 
 def _draw(*shapes):
@@ -42,12 +45,16 @@ def test_linear_and_its_gradients(units, is_for_xla):
     np.testing.assert_allclose(gradients[2], upstream.sum(axis=0), atol=1e-4)
 
 
+@pytest.mark.parametrize("has_onednn", [False, True])
 @pytest.mark.parametrize("is_for_xla", [False, True])
 @pytest.mark.parametrize(
     ("sides", "size", "has_own_gradient"),
     [((5, 7), 3, True), ((64, 66), 3, False), ((5, 7), 1, False)],
 )
-def test_convolution_and_its_gradients(sides, size, has_own_gradient, is_for_xla):
+def test_convolution_and_its_gradients(
+    sides, size, has_own_gradient, is_for_xla, has_onednn, monkeypatch
+):
+    monkeypatch.setattr(cpu_kernels, "have_onednn", lambda: has_onednn)
     shapes = (2, *sides, 3), (size, size, 3, 4), (2, *sides, 4)
     pixels, kernel, upstream = _draw(*shapes)
     outputs, gradients, kinds = _run(
@@ -71,6 +78,7 @@ def test_convolution_and_its_gradients(sides, size, has_own_gradient, is_for_xla
     np.testing.assert_allclose(gradients[0], of_padded[inner], atol=1e-4)
     np.testing.assert_allclose(gradients[1], of_kernel, rtol=1e-4, atol=2e-3)
     assert (_OWN_GRADIENT in kinds) == (has_own_gradient or is_for_xla)
+    assert (_OWN_PIXELS_GRADIENT in kinds) == (has_onednn or is_for_xla)
 
 
 def test_a_wide_convolution_without_border_has_its_own_gradient():

@@ -9,6 +9,8 @@ from pycocotools import mask as coco_mask
 from model import saved_model
 from pipeline import errors
 
+pytestmark = pytest.mark.onednn
+
 SHAPES = [(3, 4, 8, 12, 16), (22, 20, 0, 8, 12)]
 
 

@@ -84,6 +84,7 @@ def _tensors():
     return {key: tf.constant(value) for key, value in _batch().items()}
 
 
+@pytest.mark.onednn
 def test_micro_batches_give_the_gradients_of_the_whole_batch(model, whole_batch):
     expected, expected_metrics = whole_batch
     found, metrics = _step(model, _settings(micro_batches=4)).gradients(_tensors())
@@ -150,6 +151,7 @@ def _scalars(run_dir, name):
     return found
 
 
+@pytest.mark.onednn
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
     tiny_model_config, tmp_path
 ):
@@ -195,6 +197,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_naming_step_and_term(
     assert names == ["ckpt-2.index"]
 
 
+@pytest.mark.onednn
 def test_mixed_bfloat16_trains_with_finite_losses(tiny_model_config, tmp_path):
     model = _model(tiny_model_config, precision="mixed_bfloat16")
     settings = _settings(steps=2, precision="mixed_bfloat16")

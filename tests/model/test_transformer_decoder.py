@@ -4,6 +4,8 @@ import tensorflow as tf
 
 from model import transformer_decoder
 
+pytestmark = pytest.mark.onednn
+
 
 def _normal(*shape, seed=0):
     return tf.random.stateless_normal(shape, [seed, len(shape)])

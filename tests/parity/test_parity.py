@@ -5,9 +5,12 @@ size: small networks add up fewer roundings.
 """
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from pipeline import config
+
+pytestmark = pytest.mark.onednn
 
 
 def worst(rows, allowed):
