@@ -1,4 +1,4 @@
-"""Installs the `m2f` command and the packages pipeline, components and model."""
+"""Installs the `m2f` command and the packages of the four storeys."""
 
 import pathlib
 
@@ -24,6 +24,7 @@ setuptools.setup(
     packages=[
         *setuptools.find_packages(
             include=[
+                "foundation",
                 "pipeline",
                 "pipeline.*",
                 "components",
@@ -35,8 +36,9 @@ setuptools.setup(
         "schemas",
     ],
     package_data={
-        "pipeline": ["configs/*.yaml", "templates/*"],
-        "components": ["*/templates/*"],
+        "foundation": ["templates/*"],
+        "pipeline": ["configs/*.yaml", "*/templates/*"],
+        "components": ["*/*/templates/*"],
         "schemas": ["*.pbtxt", "*.json"],
     },
     install_requires=requirements("runtime"),
@@ -45,5 +47,5 @@ setuptools.setup(
         "kubeflow": requirements("kubeflow"),
         "dev": requirements("dev"),
     },
-    entry_points={"console_scripts": ["m2f=pipeline.cli:app"]},
+    entry_points={"console_scripts": ["m2f=pipeline.cli.cli:app"]},
 )

@@ -12,8 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import toy_stream
-from model import mask2former, optimizer, training_step
-from pipeline import config, config_file
+from model.network import mask2former
+from model.train import optimizer, training_step
+from pipeline.settings import config, config_file
 
 _EVAL_BATCH = 20
 

@@ -22,8 +22,9 @@ from pycocotools import coco
 
 from benchmarks import converge_ours, machine, toy_stream
 from components.coco_evaluator import coco_metrics
-from model import optimizer, postprocess
-from pipeline import toy_coco
+from model.serve import postprocess
+from model.train import optimizer
+from pipeline.toy import toy_coco
 
 ROOT = pathlib.Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "CONVERGENCE.md"

@@ -17,8 +17,10 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from model import categories, dataset, features, preprocessing
-from pipeline import config, data_convert
+from model import config as model_config
+from model.examples import categories, dataset, features, preprocessing
+from pipeline.settings import config
+from pipeline.tools import data_convert
 
 _SHAPES = {"photos": (480, 640, 7, 64), "large": (3000, 4000, 100, 8)}
 _WARM_UP = 4  # batches
@@ -37,12 +39,12 @@ def main() -> None:
         data = args.data or _synthetic(folder / "coco", *_SHAPES[args.workload])
         data_convert.to_tfrecord([data], config.PipelineConfig(), folder / "out")
         files = sorted(map(str, (folder / "out").glob("*/*.gz")))
-        settings = config.TrainConfig(batch_size=args.batch)
+        settings = model_config.TrainConfig(batch_size=args.batch)
         print(json.dumps(measure(files, settings, args.batches)))
 
 
 def measure(
-    files: list[str], settings: config.TrainConfig, batches: int
+    files: list[str], settings: model_config.TrainConfig, batches: int
 ) -> dict[str, float]:
     """Draws batches as fast as they come.
 

@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 import tensorflow as tf
 
 from benchmarks import data_plain
-from components.coco_example_gen import annotations, ingestion, layouts, problems
-from model import features
-from pipeline import data_config
+from components.coco_example_gen import ingest_settings, ingestion, problems
+from components.coco_example_gen.read import annotations, layouts
+from model.examples import features
 
 
 def main() -> None:
@@ -58,7 +58,7 @@ def ours(data: pathlib.Path, out: pathlib.Path) -> dict[str, float]:
 
     summary = ingestion.ingest(
         layouts.detect_all([data]),
-        data_config.IngestSettings(),
+        ingest_settings.IngestSettings(),
         str(out / "work"),
         _record_folders(out),
         str(out / "report"),
@@ -88,7 +88,7 @@ def read(data: pathlib.Path, out: pathlib.Path) -> dict[str, float]:
     run_shards: Callable[[list], None] = shards.extend
     ingestion.store(
         layouts.detect_all([data]),
-        data_config.IngestSettings(),
+        ingest_settings.IngestSettings(),
         str(out / "work"),
         _record_folders(out),
         run_shards,

@@ -13,8 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import turns
-from model import cpu_kernels, host_memory, mask2former, optimizer, training_step
-from pipeline import config
+from model import config
+from model.kernels import cpu_kernels
+from model.network import mask2former
+from model.train import host_memory, optimizer, training_step
 
 MASKS_AN_IMAGE = 8
 NUM_CLASSES = 80

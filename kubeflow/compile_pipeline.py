@@ -5,7 +5,7 @@ python kubeflow/compile_pipeline.py --config demo.yaml --image IMAGE --out p.yam
 
 import sys
 
-from pipeline import cli
+from pipeline.cli import cli
 
 
 def main() -> None:

@@ -7,17 +7,13 @@ import json
 import tensorflow as tf
 from tfx.components.trainer import fn_args_utils
 
-from model import (
-    checkpoints,
-    cluster,
-    dataset,
-    export,
-    mask2former,
-    preprocessing,
-    trainer,
-    weights,
-)
-from pipeline import artifact_paths, config
+from foundation import artifact_paths
+from model import config
+from model.examples import dataset, preprocessing
+from model.network import mask2former
+from model.serve import export
+from model.train import checkpoints, cluster, trainer
+from model.weights import starting_weights
 
 # What other workers have to know to train along.
 _CALL = ("custom_config", "train_files", "transform_graph_path", "model_run_dir")
@@ -26,9 +22,8 @@ _CALL = ("custom_config", "train_files", "transform_graph_path", "model_run_dir"
 def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
     """Trains and exports; of several workers only the chief exports.
 
-    `custom_config` holds `config`, a `config.PipelineConfig` as JSON of which the
-    sections data, model, train and serve are used, and `info`, texts that the
-    SavedModel carries along.
+    `custom_config` holds `config`, a `config.TrainerConfig` as JSON, and `info`, texts
+    that the SavedModel carries along.
     """
     call = {name: getattr(fn_args, name) for name in _CALL}
     with cluster.announced(call, _node_folder(fn_args)):
@@ -36,9 +31,7 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
 
 
 def _train_and_export(fn_args: fn_args_utils.FnArgs) -> None:
-    settings = config.PipelineConfig.model_validate_json(
-        fn_args.custom_config["config"]
-    )
+    settings = config.TrainerConfig.model_validate_json(fn_args.custom_config["config"])
     recipe = settings.train
     unfinished = _unfinished_dir(fn_args)
     strategy = trainer.make_strategy(recipe)
@@ -53,7 +46,7 @@ def _train_and_export(fn_args: fn_args_utils.FnArgs) -> None:
         )
         if recipe.init_from:
             start = artifact_paths.of(recipe.init_from)
-            weights.load_into(network, start, classes)
+            starting_weights.load_into(network, start, classes)
     batches_from = functools.partial(
         dataset.train_dataset,
         sorted(f for pattern in fn_args.train_files for f in tf.io.gfile.glob(pattern)),
@@ -72,8 +65,8 @@ def _train_and_export(fn_args: fn_args_utils.FnArgs) -> None:
     module = export.ServingModule(
         network, transform, classes, settings.serve.max_detections
     )
-    info = {"config": fn_args.custom_config["config"], **fn_args.custom_config["info"]}
-    export.save(module, artifact_paths.of(fn_args.serving_model_dir), info)
+    folder = artifact_paths.of(fn_args.serving_model_dir)
+    export.save(module, folder, fn_args.custom_config["info"])
     checkpoints.move(unfinished, run_dir / "checkpoints")
 
 

@@ -1,5 +1,5 @@
 """Runs the command line as `python -m pipeline`."""
 
-from pipeline import cli
+from pipeline.cli import cli
 
 cli.app()

@@ -5,7 +5,10 @@ import hashlib
 from tfx.dsl.compiler import compiler
 from tfx.proto.orchestration import pipeline_pb2
 
-from pipeline import artifact_paths, config, graph, ir
+from foundation import artifact_paths
+from pipeline import graph
+from pipeline.nodes import ir
+from pipeline.settings import config
 
 
 def build(

@@ -17,23 +17,27 @@ from tfx.proto import pusher_pb2, trainer_pb2
 
 from components.atomic_pusher import component as atomic_pusher
 from components.coco_evaluator import component as coco_evaluator
+from components.coco_evaluator import evaluator_settings
 from components.coco_example_gen import component as coco_example_gen
 from components.data_gate import component as data_gate
 from components.serving_validator import component as serving_validator
-from model import features, weights
-from pipeline import (
-    artifact_paths,
-    baseline,
-    beam_arguments,
-    code_digest,
-    config,
-    errors,
-    previous_statistics,
-)
+from foundation import artifact_paths, errors
+from model import config as model_config
+from model.examples import features
+from model.weights import starting_weights
+from pipeline.nodes import baseline, code_digest, previous_statistics
+from pipeline.settings import beam_arguments, config
 
 # After TFX, which puts a stand-in where this version looks for a part of tfx-bsl.
 import tensorflow_data_validation as tfdv  # isort: skip
 
+_IMAGE_KEYS = set(model_config.ImageConfig.model_fields)
+_TRAINER_KEYS = {
+    "name": True,
+    "model": True,
+    "train": True,
+    "serve": set(model_config.ExportConfig.model_fields),
+}
 SCHEMA = resources.files("schemas") / "coco_examples.pbtxt"
 
 
@@ -92,7 +96,7 @@ def _nodes(
     example_gen = coco_example_gen.CocoExampleGen(
         roots=locations.data_roots,
         settings=settings.data.ingest_settings(),
-        code_digest=code_digest.of_module("components.coco_example_gen.executor"),
+        code_digest=code_digest.of_node("CocoExampleGen"),
     )
     if settings.run.beam_runner == "dataflow":
         # Its machines do not see the volume of the data. The last arguments count.
@@ -135,7 +139,7 @@ def _data_checks(
         previous_statistics=found,
         settings=settings.data.gate.model_dump_json(),
         num_queries=settings.model.decoder.num_queries,
-        code_digest=code_digest.of_module("components.data_gate.executor"),
+        code_digest=code_digest.of_node("DataGate"),
     )
     return [statistics_gen, validator, *before, gate]
 
@@ -161,13 +165,13 @@ def _judges(
         baseline_model=baselines[0].outputs[baseline.MODEL] if baselines else None,
         eval_config=json_format.MessageToJson(eval_config(settings.evaluate)),
         batch_size=settings.evaluate.batch_size,
-        code_digest=code_digest.of_module("components.coco_evaluator.executor"),
+        code_digest=code_digest.of_node("CocoEvaluator"),
     )
     validator = serving_validator.ServingValidator(
         model=model,
         examples=examples,
         num_requests=settings.serve.validation_requests,
-        code_digest=code_digest.of_module("components.serving_validator.executor"),
+        code_digest=code_digest.of_node("ServingValidator"),
     )
     return [*baselines, evaluator, validator]
 
@@ -202,14 +206,13 @@ def _transform(
     examples: types.BaseChannel,
     schema: types.BaseChannel,
 ) -> stock.Transform:
-    used = {"short_side", "long_side", "pad_multiple", "pixel_statistics"}
     return stock.Transform(
         examples=examples,
         schema=schema,
-        preprocessing_fn="model.preprocessing.preprocessing_fn",
+        preprocessing_fn="model.examples.preprocessing.preprocessing_fn",
         custom_config={
-            "data": settings.data.model_dump_json(include=used),
-            "code_digest": code_digest.of_module("model.preprocessing"),
+            "data": settings.data.model_dump_json(include=_IMAGE_KEYS),
+            "code_digest": code_digest.of_node("Transform"),
         },
         # Images stay encoded on disk; training augments before it resizes.
         materialize=False,
@@ -222,13 +225,16 @@ def _trainer(
     transform_graph: types.BaseChannel,
 ) -> stock.Trainer:
     # Only what training depends on: a new threshold must not train again.
-    sections = {
-        "name": True,
-        "data": set(config.DataConfig.model_fields) - {"gate"},
-        "model": True,
-        "train": True,
-        "serve": {"max_detections"},
-    }
+    trainer_config = settings.model_dump_json(
+        include={**_TRAINER_KEYS, "data": _IMAGE_KEYS}
+    )
+    # What a model says of its origin; `m2f evaluate` reads its data as it was read.
+    origin = settings.model_dump_json(
+        include={
+            **_TRAINER_KEYS,
+            "data": set(config.DataConfig.model_fields) - {"gate"},
+        }
+    )
     return stock.Trainer(
         examples=examples,
         transform_graph=transform_graph,
@@ -236,9 +242,10 @@ def _trainer(
         train_args=trainer_pb2.TrainArgs(num_steps=settings.train.steps),
         eval_args=trainer_pb2.EvalArgs(),
         custom_config={
-            "config": settings.model_dump_json(include=sections),
+            "config": trainer_config,
             "info": {
-                "code_digest": code_digest.of_module("model.run_fn"),
+                "config": origin,
+                "code_digest": code_digest.of_node("Trainer"),
                 **initial_weights(settings),
             },
         },
@@ -254,11 +261,11 @@ def initial_weights(settings: config.PipelineConfig) -> dict[str, str]:
     if settings.train.init_from is None:
         return {}
     path = artifact_paths.of(settings.train.init_from)
-    weights.check_fits(path, settings.model)
-    return {"initial_weights": weights.digest(path)}
+    starting_weights.check_fits(path, settings.model)
+    return {"initial_weights": starting_weights.digest(path)}
 
 
-def eval_config(evaluate: config.EvaluateConfig) -> config_pb2.EvalConfig:
+def eval_config(evaluate: evaluator_settings.EvaluateConfig) -> config_pb2.EvalConfig:
     """The thresholds as TensorFlow Model Analysis writes them (`tfma.EvalConfig`)."""
     overall = config_pb2.MetricThreshold(
         value_threshold=config_pb2.GenericValueThreshold(

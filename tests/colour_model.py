@@ -13,8 +13,9 @@ import numpy as np
 import tensorflow as tf
 from pycocotools import mask as coco_mask
 
-from model import categories, export, features, mask_rle, preprocessing
-from pipeline import config
+from model import config
+from model.examples import categories, features, mask_rle, preprocessing
+from model.serve import export
 
 RED, GREEN, BLUE = (230, 20, 20), (20, 230, 20), (20, 20, 230)
 CATEGORIES = [
@@ -23,7 +24,7 @@ CATEGORIES = [
     categories.Category(22, "blue thing", 3),
 ]
 COLOURS = {3: RED, 7: GREEN, 22: BLUE}
-DATA = config.DataConfig(short_side=32, long_side=64, pad_multiple=32)
+DATA = config.ImageConfig(short_side=32, long_side=64, pad_multiple=32)
 
 
 class ColourNetwork(tf.Module):

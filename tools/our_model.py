@@ -11,18 +11,13 @@ import numpy as np
 import tensorflow as tf
 from pycocotools import mask as mask_api
 
-from model import (
-    categories,
-    criterion,
-    mask2former,
-    matcher,
-    postprocess,
-    transformer_decoder,
-    weights,
-    weights_architecture,
-)
-from pipeline import config
-from pipeline import weights as conversion
+from model import config
+from model.examples import categories
+from model.loss import criterion, matcher
+from model.network import mask2former, transformer_decoder
+from model.serve import postprocess
+from model.weights import starting_weights, weights_architecture
+from pipeline.tools import weights_conversion as conversion
 
 # Rounding decides an attention mask's bit when the logit is nearer to zero than this.
 UNDECIDED_LOGIT = 1e-4
@@ -35,7 +30,7 @@ def load_network(checkpoint: pathlib.Path) -> mask2former.Mask2Former:
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "converted.safetensors"
         conversion.convert(checkpoint, out)
-        values, header = weights.read(out)
+        values, header = starting_weights.read(out)
         num_classes = len(values["decoder/class_head/bias"]) - 1
         names = header.class_names or [f"thing {index}" for index in range(num_classes)]
         classes = [
@@ -43,7 +38,7 @@ def load_network(checkpoint: pathlib.Path) -> mask2former.Mask2Former:
             for number, name in enumerate(names, start=1)
         ]
         network = mask2former.build(header.network, num_classes)
-        weights.load_into(network, out, classes)
+        starting_weights.load_into(network, out, classes)
     return network
 
 

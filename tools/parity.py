@@ -19,7 +19,7 @@ import numpy as np
 import our_model
 from rich import console, table
 
-from model import weights_names, weights_rules
+from model.weights import weights_names, weights_rules
 
 _LOGIT_TOLERANCE = 1e-3  # absolute
 _LOSS_TOLERANCE = 1e-4  # relative

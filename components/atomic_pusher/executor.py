@@ -6,7 +6,7 @@ from tfx.types import artifact_utils
 from tfx.utils import proto_utils
 
 from components.atomic_pusher import staging
-from pipeline import artifact_paths, artifact_trees
+from foundation import artifact_paths, artifact_trees
 
 _DESTINATION = "pushed_destination"
 

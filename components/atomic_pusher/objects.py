@@ -12,7 +12,7 @@ sees the other, because an object that is written is in every list from then on.
 import secrets
 from collections.abc import Callable
 
-from pipeline import artifact_paths, artifact_trees
+from foundation import artifact_paths, artifact_trees
 
 CLAIM = "claim"
 COMPLETE = "saved_model.pb"

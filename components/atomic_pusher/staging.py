@@ -11,7 +11,7 @@ import hashlib
 import json
 
 from components.atomic_pusher import objects
-from pipeline import artifact_paths
+from foundation import artifact_paths
 
 
 def begin(

@@ -6,21 +6,21 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from components.coco_evaluator import (
+    blessing_rules,
     coco_metrics,
-    gate,
     ground_truth,
     predictor,
     thresholds,
 )
-from model import saved_model
-from pipeline import artifact_paths, errors
+from foundation import artifact_paths, errors
+from model.serve import saved_model
 
 
 @dataclasses.dataclass(frozen=True)
 class Assessment:
     """What was measured and decided; metrics are None when nothing was measured."""
 
-    verdict: gate.Verdict
+    verdict: blessing_rules.Verdict
     metrics: coco_metrics.MaskMetrics | None = None
     baseline: coco_metrics.MaskMetrics | None = None
 
@@ -41,20 +41,22 @@ def assess(
         ModelFileError: the candidate cannot be loaded.
     """
     if not files:
-        return Assessment(gate.refuse("the eval split is missing or has no files"))
+        return Assessment(
+            blessing_rules.refuse("the eval split is missing or has no files")
+        )
     model = saved_model.load(candidate)
     truth = ground_truth.from_records(files, model.categories)
     metrics = _score(model, truth, files, batch_size, "Evaluating")
     if baseline is None:
-        return Assessment(gate.decide(metrics, None, wanted), metrics)
+        return Assessment(blessing_rules.decide(metrics, None, wanted), metrics)
     try:
         other = saved_model.load(baseline)
         before = _score(other, truth, files, batch_size, "Evaluating the baseline")
     except (errors.ModelFileError, tf.errors.OpError) as error:
         problem = " ".join(str(error).split())[:300]
-        verdict = gate.decide(metrics, None, wanted, baseline_problem=problem)
+        verdict = blessing_rules.decide(metrics, None, wanted, baseline_problem=problem)
         return Assessment(verdict, metrics)
-    return Assessment(gate.decide(metrics, before, wanted), metrics, before)
+    return Assessment(blessing_rules.decide(metrics, before, wanted), metrics, before)
 
 
 def _score(

@@ -10,8 +10,14 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components.coco_evaluator import assessment, gate, records, report, thresholds
-from pipeline import artifact_paths
+from components.coco_evaluator import (
+    assessment,
+    blessing_rules,
+    evaluation_report,
+    records,
+    thresholds,
+)
+from foundation import artifact_paths
 
 REASON_KEY = "reason"
 
@@ -40,7 +46,9 @@ class Executor(base_executor.BaseExecutor):
             batch_size=exec_properties["batch_size"],
         )
 
-        report.write(artifact_paths.of(evaluation.uri), found, eval_config, model.uri)
+        evaluation_report.write(
+            artifact_paths.of(evaluation.uri), found, eval_config, model.uri
+        )
         _record_metrics(evaluation, found)
         _record_models(blessing, model, baselines)
         _record_verdict(blessing, found.verdict)
@@ -85,7 +93,7 @@ def _record_models(
         )
 
 
-def _record_verdict(blessing: types.Artifact, verdict: gate.Verdict) -> None:
+def _record_verdict(blessing: types.Artifact, verdict: blessing_rules.Verdict) -> None:
     """Writes property and file, either of which TFX's Pusher goes by."""
     if verdict.blessed:
         name, value = constants.BLESSED_FILE_NAME, constants.BLESSED_VALUE

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from components.coco_evaluator import records
-from model import categories, features, mask_rle
+from model.examples import categories, features, mask_rle
 
 
 def from_records(

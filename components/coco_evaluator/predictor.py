@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from components.coco_evaluator import records
-from model import saved_model
-from pipeline import progress
+from foundation import progress
+from model.serve import saved_model
 
 
 def score_images(

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from model import features
+from model.examples import features
 
 
 def files_of_split(folder: str) -> list[str]:

@@ -21,8 +21,8 @@ from tensorflow_model_analysis.writers import (
     metrics_plots_and_validations_writer,
 )
 
-from components.coco_evaluator import coco_metrics, gate, thresholds
-from pipeline import artifact_paths
+from components.coco_evaluator import blessing_rules, coco_metrics, thresholds
+from foundation import artifact_paths
 
 _METRICS_FILENAME = "metrics-00000-of-00001.tfrecord"
 _VALIDATION_FILENAME = "validations.tfrecord"
@@ -51,7 +51,7 @@ def write_metrics(
 
 
 def write_validation(
-    folder: artifact_paths.Path, verdict: gate.Verdict, without_baseline: bool
+    folder: artifact_paths.Path, verdict: blessing_rules.Verdict, without_baseline: bool
 ) -> None:
     """Writes the verdict with every failed threshold."""
     result = validation_result_pb2.ValidationResult(
@@ -92,7 +92,7 @@ def _keyed(numbers: dict[str, float]) -> dict[metric_types.MetricKey, float]:
     return {metric_types.MetricKey(name): value for name, value in numbers.items()}
 
 
-def _failure(check: gate.Check) -> validation_result_pb2.ValidationFailure:
+def _failure(check: blessing_rules.Check) -> validation_result_pb2.ValidationFailure:
     key = metric_types.MetricKey("mask_ap", is_diff=check.is_change)
     failure = validation_result_pb2.ValidationFailure(
         metric_key=key.to_proto(), message=check.reason

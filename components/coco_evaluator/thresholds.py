@@ -5,7 +5,7 @@ import dataclasses
 from google.protobuf import json_format
 from tensorflow_model_analysis.proto import config_pb2
 
-from pipeline import errors
+from foundation import errors
 
 # The messages are taken from their module: `tensorflow_model_analysis` itself only has
 # them once TFX has been imported.

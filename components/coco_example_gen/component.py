@@ -8,10 +8,9 @@ from tfx.proto import example_gen_pb2
 from tfx.types import component_spec, standard_artifacts
 
 from components import artifact_types
-from components.coco_example_gen import driver, executor
-from pipeline import data_config
+from components.coco_example_gen import driver, executor, ingest_settings
 
-_DEFAULT_SETTINGS = data_config.IngestSettings()
+_DEFAULT_SETTINGS = ingest_settings.IngestSettings()
 
 
 class CocoExampleGenSpec(types.ComponentSpec):
@@ -43,7 +42,7 @@ class CocoExampleGen(base_beam_component.BaseBeamComponent):
     def __init__(
         self,
         roots: Sequence[str],
-        settings: data_config.IngestSettings = _DEFAULT_SETTINGS,
+        settings: ingest_settings.IngestSettings = _DEFAULT_SETTINGS,
         code_digest: str = "",
     ):
         """Builds the node.

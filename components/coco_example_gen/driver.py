@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from tfx.components.example_gen import driver, input_processor
 from tfx.proto import example_gen_pb2, range_config_pb2
 
-from components.coco_example_gen import fingerprints, layouts
-from pipeline import data_config, errors
+from components.coco_example_gen import fingerprints
+from components.coco_example_gen.read import layouts
+from foundation import errors
 
 _UNUSABLE = "unusable"
 
@@ -91,7 +92,7 @@ class Driver(driver.FileBasedDriver):
         self, exec_properties, pipeline_info, component_info
     ) -> dict:
         settings = exec_properties["settings"]
-        self._layout = data_config.IngestSettings.model_validate_json(settings).layout
+        self._layout = settings.IngestSettings.model_validate_json(settings).layout
         return super().resolve_exec_properties(
             exec_properties, pipeline_info, component_info
         )

@@ -9,14 +9,9 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.utils import proto_utils
 
-from components.coco_example_gen import (
-    annotations,
-    driver,
-    ingestion,
-    layouts,
-    shards,
-)
-from pipeline import data_config
+from components.coco_example_gen import driver, ingest_settings, ingestion
+from components.coco_example_gen.read import annotations, layouts
+from components.coco_example_gen.write import shards
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -25,7 +20,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
     def Do(self, input_dict, output_dict, exec_properties) -> None:
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         ingestion_report = artifact_utils.get_single_instance(output_dict["report"])
-        settings = data_config.IngestSettings.model_validate_json(
+        settings = ingest_settings.IngestSettings.model_validate_json(
             exec_properties["settings"]
         )
         examples.split_names = artifact_utils.encode_split_names(annotations.SPLITS)

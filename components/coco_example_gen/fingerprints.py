@@ -5,7 +5,7 @@ import os
 import pathlib
 from collections.abc import Iterable, Sequence
 
-from components.coco_example_gen import layouts, picture_formats
+from components.coco_example_gen.read import layouts, picture_formats
 
 _READ_BYTES = 1 << 20
 # What lies beside images, mostly without being one: a new note must not re-ingest.

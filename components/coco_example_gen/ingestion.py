@@ -6,16 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
-from components.coco_example_gen import (
-    annotations,
-    layouts,
-    plans,
-    problems,
-    report,
-    report_page,
-    shards,
-)
-from pipeline import data_config, errors, progress
+from components.coco_example_gen import ingest_settings, problems
+from components.coco_example_gen.read import annotations, layouts
+from components.coco_example_gen.report import ingestion_report, report_page
+from components.coco_example_gen.write import plans, shards
+from foundation import errors, progress
 
 RunShards = Callable[[list[plans.Shard]], None]
 PROBLEM_LINES_FILE = "problems.jsonl"
@@ -23,7 +18,7 @@ PROBLEM_LINES_FILE = "problems.jsonl"
 
 def ingest(
     data: Sequence[layouts.Layout],
-    settings: data_config.IngestSettings,
+    settings: ingest_settings.IngestSettings,
     work_folder: str,
     record_folders: Mapping[str, str],
     report_folder: str,
@@ -51,20 +46,20 @@ def ingest(
         try:
             work = store(data, settings, work_folder, record_folders, run_shards, log)
             results = shards.read_results(work, log)
-            summary = report.conclude(data, results, log)
+            summary = ingestion_report.conclude(data, results, log)
         except errors.CocoFormatError as error:
-            known = report.describe(data, results, log)
+            known = ingestion_report.describe(data, results, log)
             _write_stopped(report_folder, known, log, error)
             raise
     shards.publish(work)
     report_page.write(report_folder, summary, log, record_folders)
-    report.write(report_folder, summary, log)
+    ingestion_report.write(report_folder, summary, log)
     return summary
 
 
 def detect(
     roots: Sequence[pathlib.Path],
-    settings: data_config.IngestSettings,
+    settings: ingest_settings.IngestSettings,
     report_folder: str,
 ) -> list[layouts.Layout]:
     """Detects the layout of each root for `ingest`.
@@ -78,7 +73,7 @@ def detect(
     except errors.CocoFormatError as error:
         _clear({}, report_folder)
         with recorded(f"{report_folder}/{PROBLEM_LINES_FILE}", settings) as log:
-            known = report.describe([], {}, log)
+            known = ingestion_report.describe([], {}, log)
             known |= {"root": ", ".join(map(str, roots)), "layout": "not known"}
             _write_stopped(report_folder, known, log, error)
         raise
@@ -86,7 +81,7 @@ def detect(
 
 def store(
     data: Sequence[layouts.Layout],
-    settings: data_config.IngestSettings,
+    settings: ingest_settings.IngestSettings,
     work_folder: str,
     record_folders: Mapping[str, str],
     run_shards: RunShards,
@@ -125,12 +120,12 @@ def _write_stopped(
 ) -> None:
     """Writes the page and `problems.json` of what ended before its `summary.json`."""
     report_page.write_stopped(report_folder, known, log, str(error))
-    report.write_problems(report_folder, log, stopped=str(error))
+    ingestion_report.write_problems(report_folder, log, stopped=str(error))
 
 
 def _plan(
     data: Sequence[layouts.Layout],
-    settings: data_config.IngestSettings,
+    settings: ingest_settings.IngestSettings,
     work_folder: str,
     record_folders: Mapping[str, str],
     log: problems.ProblemLog,
@@ -146,7 +141,7 @@ def _plan(
 
 @contextlib.contextmanager
 def recorded(
-    path: str, settings: data_config.IngestSettings
+    path: str, settings: ingest_settings.IngestSettings
 ) -> Iterator[problems.ProblemLog]:
     """A log that writes every occurrence to a file, one JSON object a line."""
     with tf.io.gfile.GFile(path, "w") as record:
@@ -157,7 +152,11 @@ def recorded(
 def _clear(record_folders: Mapping[str, str], report_folder: str) -> None:
     """Takes away what an earlier call left, its mark of completion first."""
     tf.io.gfile.makedirs(report_folder)
-    for name in (report.SUMMARY_FILE, report.PROBLEMS_FILE, report_page.PAGE_FILE):
+    for name in (
+        ingestion_report.SUMMARY_FILE,
+        ingestion_report.PROBLEMS_FILE,
+        report_page.PAGE_FILE,
+    ):
         if tf.io.gfile.exists(f"{report_folder}/{name}"):
             tf.io.gfile.remove(f"{report_folder}/{name}")
     for folder in record_folders.values():

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Literal, TextIO
 
 from components.coco_example_gen import quoting
-from pipeline import errors
+from foundation import errors
 
 MAX_EXAMPLES = 20
 OnProblem = Literal["strict", "repair", "report"]

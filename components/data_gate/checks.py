@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 
-from components.data_gate import sources
-from pipeline import gate_config
+from components.data_gate import gate_settings, measurements
 
 _KEY = "data.gate"
 _MAX_EXAMPLES = 3
@@ -58,7 +57,7 @@ class Check:
 def make(
     name: str,
     key: str,
-    settings: gate_config.Check,
+    settings: gate_settings.Check,
     value: float,
     examples: Sequence[str],
     advice: str,
@@ -83,7 +82,7 @@ def number(value: float) -> str:
 
 
 def problem_checks(
-    report: sources.IngestionReport, settings: gate_config.GateConfig
+    report: measurements.IngestionReport, settings: gate_settings.GateConfig
 ) -> list[Check]:
     """Compares every kind of ingestion problem with its limit."""
     return [
@@ -100,7 +99,7 @@ def problem_checks(
 
 
 def anomaly_checks(
-    anomalies: Mapping[str, anomalies_pb2.Anomalies], settings: gate_config.Check
+    anomalies: Mapping[str, anomalies_pb2.Anomalies], settings: gate_settings.Check
 ) -> list[Check]:
     """One check per split."""
     checks = []
@@ -127,9 +126,9 @@ def anomaly_checks(
 
 
 def completeness_checks(
-    report: sources.IngestionReport,
+    report: measurements.IngestionReport,
     num_examples: Mapping[str, int],
-    settings: gate_config.Check,
+    settings: gate_settings.Check,
 ) -> list[Check]:
     """Were the statistics computed of every image that was stored?"""
     checks = []

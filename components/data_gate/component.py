@@ -9,7 +9,7 @@ from components.data_gate import executor
 
 
 class DataGateSpec(types.ComponentSpec):
-    """Contract of DataGate; `settings` is `gate_config.GateConfig` as JSON."""
+    """Contract of DataGate; `settings` is `gate_settings.GateConfig` as JSON."""
 
     PARAMETERS = {
         "settings": component_spec.ExecutionParameter(type=str),

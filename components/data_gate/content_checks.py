@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 
-from components.data_gate import checks, sources
-from pipeline import gate_config
+from components.data_gate import checks, gate_settings, measurements
 
 
 def content_checks(
-    report: sources.IngestionReport,
-    settings: gate_config.GateConfig,
+    report: measurements.IngestionReport,
+    settings: gate_settings.GateConfig,
     num_queries: int,
 ) -> list[checks.Check]:
     """Judges the counts of the ingestion report.
@@ -25,7 +24,9 @@ def content_checks(
 
 
 def _images_over_queries(
-    report: sources.IngestionReport, settings: gate_config.Check, num_queries: int
+    report: measurements.IngestionReport,
+    settings: gate_settings.Check,
+    num_queries: int,
 ) -> checks.Check:
     count = sum(
         images
@@ -57,7 +58,7 @@ def _images_over_queries(
 
 
 def _class_imbalance(
-    report: sources.IngestionReport, settings: gate_config.Check
+    report: measurements.IngestionReport, settings: gate_settings.Check
 ) -> checks.Check:
     classes = sorted(_training_classes(report))
     ratio, examples = 1.0, []
@@ -79,7 +80,7 @@ def _class_imbalance(
 
 
 def _rare_classes(
-    report: sources.IngestionReport, settings: gate_config.InstancesCheck
+    report: measurements.IngestionReport, settings: gate_settings.InstancesCheck
 ) -> checks.Check:
     rare = [
         (count, name)
@@ -100,7 +101,7 @@ def _rare_classes(
 
 
 def _empty_images(
-    report: sources.IngestionReport, settings: gate_config.Check
+    report: measurements.IngestionReport, settings: gate_settings.Check
 ) -> Iterator[checks.Check]:
     for split, content in report.splits.items():
         images, empty = content["images"], content["images_without_objects"]
@@ -115,7 +116,9 @@ def _empty_images(
         )
 
 
-def _training_classes(report: sources.IngestionReport) -> Iterator[tuple[int, str]]:
+def _training_classes(
+    report: measurements.IngestionReport,
+) -> Iterator[tuple[int, str]]:
     """Instances and name of every class that training sees."""
     for found in report.splits.get("train", {}).get("classes", ()):
         yield found["objects"], found["name"]

@@ -5,9 +5,8 @@ from collections.abc import Iterator, Mapping
 import tfx  # noqa: F401  stands in for a part of tfx-bsl that TFDV looks for
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
-from components.data_gate import checks
-from model import features
-from pipeline import gate_config
+from components.data_gate import checks, gate_settings
+from model.examples import features
 
 from tensorflow_data_validation.api import validation_api  # isort: skip
 
@@ -24,7 +23,7 @@ _ADVICE = "see that the change is meant"
 def drift_checks(
     statistics: Mapping[str, Statistics],
     previous: Mapping[str, Statistics],
-    settings: gate_config.GateConfig,
+    settings: gate_settings.GateConfig,
 ) -> Iterator[checks.Check]:
     """Compares every split with the same split of the data before.
 

@@ -6,8 +6,8 @@ from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
-from components.data_gate import decision, gate, sources
-from pipeline import errors, gate_config
+from components.data_gate import decision, gate_settings, judgement, measurements
+from foundation import errors
 
 VERDICT_FILE = "verdict.json"
 
@@ -19,12 +19,12 @@ class Executor(base_executor.BaseExecutor):
         anomalies = artifact_utils.get_single_instance(input_dict["anomalies"])
         ingestion = artifact_utils.get_single_instance(input_dict["report"])
         artifact = artifact_utils.get_single_instance(output_dict["verdict"])
-        verdict = gate.judge(
-            sources.read_report(ingestion.uri),
-            sources.read_anomalies(anomalies.uri, _splits(anomalies)),
+        verdict = judgement.judge(
+            measurements.read_report(ingestion.uri),
+            measurements.read_anomalies(anomalies.uri, _splits(anomalies)),
             _statistics(input_dict["statistics"]),
             _statistics(input_dict.get("previous_statistics")),
-            gate_config.GateConfig.model_validate_json(exec_properties["settings"]),
+            gate_settings.GateConfig.model_validate_json(exec_properties["settings"]),
             exec_properties["num_queries"],
         )
         with fileio.open(f"{artifact.uri}/{VERDICT_FILE}", "w") as file:
@@ -43,7 +43,7 @@ def _statistics(artifacts) -> dict:
     return {
         split: found
         for artifact in artifacts or ()
-        for split, found in sources.read_statistics(
+        for split, found in measurements.read_statistics(
             artifact.uri, _splits(artifact)
         ).items()
     }

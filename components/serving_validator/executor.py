@@ -10,7 +10,7 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components.serving_validator import validation
-from pipeline import artifact_paths, artifact_trees
+from foundation import artifact_paths, artifact_trees
 
 # As TFX's own InfraValidator writes them; its constants are private.
 BLESSED_KEY = "blessed"

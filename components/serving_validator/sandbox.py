@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-from components.serving_validator import checks
+from components.serving_validator import answer_checks
 
 _LOG_TAIL = 300  # characters of a crashed process's last words
 
@@ -23,7 +23,7 @@ class Outcome:
         latency_ms: of one image, once the model is warm.
     """
 
-    answers: tuple[checks.Answer, ...] = ()
+    answers: tuple[answer_checks.Answer, ...] = ()
     failure: str = ""
     load_seconds: float = 0.0
     latency_ms: float = 0.0
@@ -48,7 +48,7 @@ def ask(model: pathlib.Path, examples: Sequence[bytes], timeout: float) -> Outco
             return Outcome(failure=failure)
         content = json.loads(answers.read_text(encoding="utf-8"))
     return Outcome(
-        answers=tuple(checks.Answer(**each) for each in content["answers"]),
+        answers=tuple(answer_checks.Answer(**each) for each in content["answers"]),
         load_seconds=content["load_seconds"],
         latency_ms=content["latency_ms"],
         tensorflow=content["tensorflow"],

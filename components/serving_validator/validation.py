@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from components.serving_validator import checks, sandbox
-from model import saved_model
-from pipeline import artifact_paths, errors
+from components.serving_validator import answer_checks, sandbox
+from foundation import artifact_paths, errors
+from model.serve import saved_model
 
 REPORT_FILENAME = "report.json"
 
@@ -52,7 +52,7 @@ def validate(
     outcome = sandbox.ask(model, examples, timeout)
     if outcome.failure:
         return _refused([outcome.failure], len(examples))
-    faults = checks.find_faults(outcome.answers, names)
+    faults = answer_checks.find_faults(outcome.answers, names)
     if faults:
         return _refused(faults, len(examples))
     reason = (

@@ -6,15 +6,15 @@ import tensorflow as tf
 from PIL import Image
 
 from benchmarks import data_plain, data_synthetic
-from components.coco_example_gen import ingestion, layouts
-from pipeline import data_config
+from components.coco_example_gen import ingest_settings, ingestion
+from components.coco_example_gen.read import layouts
 
 
 def test_synthetic_data_is_as_large_as_asked_for_and_without_fault(tmp_path):
     data_synthetic.write(tmp_path / "data", num_images=70)
     summary = ingestion.ingest(
         layouts.detect_all([tmp_path / "data"]),
-        data_config.IngestSettings(),
+        ingest_settings.IngestSettings(),
         str(tmp_path / "work"),
         {name: str(tmp_path / name) for name in ("train", "eval")},
         str(tmp_path / "report"),

@@ -23,9 +23,10 @@ import seeds
 import tensorflow as tf
 from PIL import Image
 
-from components.coco_example_gen import ingestion, layouts
-from model import features
-from pipeline import data_config, errors
+from components.coco_example_gen import ingest_settings, ingestion
+from components.coco_example_gen.read import layouts
+from foundation import errors
+from model.examples import features
 
 PROCESSOR_SECONDS = 20  # of one case
 MEMORY_BYTES = 2 * 2**30  # beside what the libraries take
@@ -96,7 +97,7 @@ def run(case: str, folder: pathlib.Path, watch: Watch) -> tuple[str, str]:
     for path, content in mutations.apply(dataset, rng, str(canary)).items():
         (data / path).parent.mkdir(parents=True, exist_ok=True)
         (data / path).write_bytes(content)
-    settings = data_config.IngestSettings(
+    settings = ingest_settings.IngestSettings(
         on_problem=rng.choice(["repair", "report", "report", "report", "strict"]),
         label_pattern=rng.choice([None, "(.+)_[0-9]+"]),
     )
@@ -114,7 +115,7 @@ def run(case: str, folder: pathlib.Path, watch: Watch) -> tuple[str, str]:
 
 
 def _ingest(
-    data: pathlib.Path, out: pathlib.Path, settings: data_config.IngestSettings
+    data: pathlib.Path, out: pathlib.Path, settings: ingest_settings.IngestSettings
 ) -> tuple[str, str]:
     records = {name: str(out / name) for name in ("train", "eval")}
     try:
@@ -209,7 +210,7 @@ def _warm_up(folder: pathlib.Path) -> None:
         for path, content in sound.items():
             (data / path).parent.mkdir(parents=True, exist_ok=True)
             (data / path).write_bytes(content)
-        _ingest(data, out, data_config.IngestSettings())
+        _ingest(data, out, ingest_settings.IngestSettings())
 
 
 def _limit_memory() -> None:

@@ -6,7 +6,8 @@ import pytest
 import typer
 import yaml
 
-from pipeline import cli, kubeflow_config, run_config
+from pipeline.cli import cli
+from pipeline.settings import kubeflow_config, run_config
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGES = [

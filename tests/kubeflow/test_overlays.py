@@ -7,7 +7,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from pipeline import beam_arguments, kubeflow_config
+from pipeline.settings import beam_arguments, kubeflow_config
 
 ROOT = pathlib.Path(__file__).parents[2]
 OVERLAYS = ["local-pvc", "gcs", "minio"]

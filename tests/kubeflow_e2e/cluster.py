@@ -19,7 +19,7 @@ import yaml
 from kfp import components, local
 from kfp.local import status, subprocess_task_handler
 
-from pipeline import kubeflow_names
+from pipeline.cluster import kubeflow_names
 
 _AT_WORK = re.compile("Going to run a new execution:|Running as an resolver node")
 

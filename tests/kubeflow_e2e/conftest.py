@@ -95,7 +95,7 @@ def password():
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory):
-    from pipeline import toy_coco
+    from pipeline.toy import toy_coco
 
     folder = tmp_path_factory.mktemp("volume") / "data"
     return toy_coco.generate(folder, num_train=8, num_eval=4, size=64)
@@ -110,7 +110,7 @@ def cluster():
 @pytest.fixture(scope="session")
 def finished(server, data, tmp_path_factory, password, cluster, compile_tiny):
     """The compiled demo, run twice; in the first run every node is killed twice."""
-    from pipeline import metadata_url
+    from pipeline.metadata import metadata_url
 
     folder = tmp_path_factory.mktemp("cluster")
     volume = folder / "volume"
@@ -133,7 +133,8 @@ def finished(server, data, tmp_path_factory, password, cluster, compile_tiny):
 @pytest.fixture(scope="session")
 def compile_tiny(data):
     """Compiles the smallest configuration, for Python instead of a container."""
-    from pipeline import config_file, kubeflow
+    from pipeline.cluster import kubeflow
+    from pipeline.settings import config_file
 
     def compile_it(out: pathlib.Path, place: str, mounted: pathlib.Path):
         """Writes the compiled file; `place` is above the roots."""
@@ -157,7 +158,8 @@ def compile_tiny(data):
 @pytest.fixture(scope="session")
 def local_runs(data, tmp_path_factory):
     """The same two runs by `m2f run` on SQLite: the workspace and the run ids."""
-    from pipeline import config_file, run_local, workspace
+    from pipeline.local import run_local, workspace
+    from pipeline.settings import config_file
 
     class Quiet:
         def started(self, node_id, position, total):

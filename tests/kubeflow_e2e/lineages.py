@@ -7,7 +7,7 @@ versions and durations by what they are.
 import pathlib
 import re
 
-from pipeline import store
+from pipeline.metadata import store
 
 _TIMES = re.compile(r"\d+(\.\d+)? (ms|s|min)\b")
 _MEASURED = ("load_seconds", "latency_ms")

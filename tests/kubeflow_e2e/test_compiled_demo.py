@@ -10,7 +10,8 @@ import sys
 import pytest
 from ml_metadata.proto import metadata_store_pb2
 
-from pipeline import errors, metadata_url, store
+from foundation import errors
+from pipeline.metadata import metadata_url, store
 
 # Two runs of twelve nodes, and two killed attempts of each: all of it is to take less.
 pytestmark = pytest.mark.timeout(1200)
@@ -136,7 +137,7 @@ def test_pods_print_few_lines(finished):
 def test_lineage_is_read_from_the_database(finished, monkeypatch, capfd, password):
     from typer import testing
 
-    from pipeline import cli
+    from pipeline.cli import cli
 
     monkeypatch.setenv("M2F_METADATA_PASSWORD", password)
     done = testing.CliRunner().invoke(cli.app, ["lineage", "--metadata", finished.url])
@@ -178,7 +179,7 @@ def test_several_first_tasks_at_once_make_the_tables_of_an_empty_database(
     server, password
 ):
     program = (
-        "from pipeline import metadata_url\n"
+        "from pipeline.metadata import metadata_url\n"
         "metadata_url.wait(*metadata_url.from_environment(), seconds=10)\n"
     )
     environment = {
@@ -208,7 +209,7 @@ def test_a_second_start_of_a_finished_node_changes_nothing(
         for line in finished.clusters[1].output
         if line.startswith("prepare: graph ")
     )
-    command = [sys.executable, "-m", "pipeline.run_node", "node"]
+    command = [sys.executable, "-m", "pipeline.cluster.run_node", "node"]
     for node_id in ("Pusher", "LatestBlessedModel"):
         options = {"node-id": node_id, "run-id": finished.runs[1]}
         options["reference"] = reference

@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 from ml_metadata.proto import metadata_store_pb2
 
-from model import export
+from model.serve import export
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -89,7 +89,7 @@ def runs(url, object_store, cluster, compile_tiny, data, password, tmp_path_fact
 
 @pytest.fixture(scope="module")
 def database(runs, url, password):
-    from pipeline import metadata_url
+    from pipeline.metadata import metadata_url
 
     return metadata_url.connect(metadata_url.parse(url), password)
 
@@ -97,7 +97,7 @@ def database(runs, url, password):
 @pytest.fixture(scope="module")
 def nodes(database):
     """What the metadata store says of the nodes of both runs."""
-    from pipeline import store
+    from pipeline.metadata import store
 
     contexts = database.get_contexts_by_type("pipeline_run")
     ordered = sorted(contexts, key=lambda context: context.id)

@@ -17,8 +17,10 @@ import pytest
 import tied
 from google.protobuf import json_format
 
-from components.coco_evaluator import assessment, thresholds
-from pipeline import config, config_file, graph, run_local, workspace
+from components.coco_evaluator import assessment, evaluator_settings, thresholds
+from pipeline import graph
+from pipeline.local import run_local, workspace
+from pipeline.settings import config_file, run_config
 
 NODES = ("CocoExampleGen", "StatisticsGen", "Transform")
 SETTINGS = (
@@ -150,7 +152,7 @@ def run(folder, data, last=NODES[-1], **engine):
     space = workspace.Workspace(folder)
     space.create()
     settings = config_file.load("demo.yaml", SETTINGS)
-    settings = settings.model_copy(update={"run": config.RunConfig(**engine)})
+    settings = settings.model_copy(update={"run": run_config.RunConfig(**engine)})
     watch = Watch(last)
     with pytest.raises(Watch.Stop):
         run_local.run(settings, [data], space, watch)
@@ -201,7 +203,9 @@ def test_statistics_and_vocabulary_are_the_same(local, portable):
 
 
 def test_a_model_scores_the_same_on_either_s_records(local, portable, exported):
-    text = json_format.MessageToJson(graph.eval_config(config.EvaluateConfig()))
+    text = json_format.MessageToJson(
+        graph.eval_config(evaluator_settings.EvaluateConfig())
+    )
     _, wanted = thresholds.parse(text)
     scores = []
     for space in (local, portable):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model import features, mask_rle
-from pipeline import config
+from model import config
+from model.examples import features, mask_rle
 
 
 def _feature(values):

@@ -3,8 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
-from model import mask2former, optimizer, training_step
-from pipeline import config
+from model import config
+from model.network import mask2former
+from model.train import optimizer, training_step
 
 _MODEL = config.ModelConfig.model_validate(
     {

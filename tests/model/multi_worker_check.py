@@ -16,8 +16,10 @@ import mirrored_check
 import numpy as np
 import tensorflow as tf
 
-from model import cluster, mask2former, trainer
-from pipeline import config, errors
+from foundation import errors
+from model import config
+from model.network import mask2former
+from model.train import cluster, trainer
 
 _STEPS = 2
 _BATCH = 4

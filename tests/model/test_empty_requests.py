@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from model import export, mask2former
+from model.network import mask2former
+from model.serve import export
 
 _ASK = """
 import json, sys

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline import config
+from model import config
 
 pytestmark = pytest.mark.onednn
 

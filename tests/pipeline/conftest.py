@@ -2,7 +2,8 @@ import shutil
 
 import pytest
 
-from pipeline import artifact_paths, toy_coco
+from foundation import artifact_paths
+from pipeline.toy import toy_coco
 
 
 @pytest.fixture(scope="session")
@@ -10,7 +11,7 @@ def compiled_package(tmp_path_factory):
     """The demo compiled for Kubeflow with a password at hand, as a file."""
     import compiled_kfp
 
-    from pipeline import kubeflow
+    from pipeline.cluster import kubeflow
 
     path = tmp_path_factory.mktemp("compiled") / "new" / "pipeline.yaml"
     with pytest.MonkeyPatch.context() as patch:

@@ -10,12 +10,13 @@ import time
 
 import pytest
 
-from pipeline import attempts
+from pipeline.nodes import attempts
 
 # Arguments: the node's folder, and a file that the node's process writes lines to.
 FROZEN = (
     "import pathlib, sys\n"
-    "from pipeline import attempts, supervisor\n"
+    "from pipeline.cluster import supervisor\n"
+    "from pipeline.nodes import attempts\n"
     "supervisor._SECONDS_BETWEEN_LOOKS = 0.1\n"
     "pace = attempts.Pace(beat=0.05, cut_off=1.0, patience=20.0)\n"
     "attempt = attempts.Attempt(attempts.Marks(pathlib.Path(sys.argv[1]), '1'), pace)\n"

@@ -5,7 +5,10 @@ from apache_beam.options import pipeline_options
 from tfx.dsl.compiler import compiler
 from tfx.dsl.components.base import executor_spec
 
-from pipeline import config, errors, graph
+from components.coco_evaluator import evaluator_settings
+from foundation import errors
+from pipeline import graph
+from pipeline.settings import config, run_config
 
 NODES = [
     "CocoExampleGen",
@@ -70,7 +73,7 @@ def test_nothing_passes_the_gates_around(nodes, node, upstream):
 
 
 def test_a_new_threshold_changes_the_evaluator_and_no_other_node(nodes):
-    evaluate = config.EvaluateConfig(min_mask_ap=0.9)
+    evaluate = evaluator_settings.EvaluateConfig(min_mask_ap=0.9)
     changed = compiled(config.PipelineConfig(name="a", evaluate=evaluate))
     differing = [n for n in NODES if parameters(nodes[n]) != parameters(changed[n])]
     assert differing == ["CocoEvaluator"]
@@ -84,7 +87,7 @@ def test_every_node_with_code_of_ours_carries_its_digest(nodes):
 
 def test_thresholds_are_those_of_the_configuration():
     found = graph.eval_config(
-        config.EvaluateConfig(
+        evaluator_settings.EvaluateConfig(
             min_mask_ap=0.4, min_mask_ap_change=-0.02, min_class_ap={"dog": 0.3}
         )
     )
@@ -97,7 +100,7 @@ def test_thresholds_are_those_of_the_configuration():
 
 
 def test_engine_and_its_arguments_reach_every_node_that_uses_beam():
-    run = config.RunConfig(beam_runner="flink", beam_workers=3)
+    run = run_config.RunConfig(beam_runner="flink", beam_workers=3)
     kubeflow = {"image": "registry.example.com/m2f:1"}
     settings = config.PipelineConfig(name="a", run=run, kubeflow=kubeflow)
     pipeline = graph.create_pipeline(settings, LOCATIONS)
@@ -109,7 +112,7 @@ def test_engine_and_its_arguments_reach_every_node_that_uses_beam():
 
 def on_dataflow():
     arguments = ["--project=p", "--region=r", "--temp_location=gs://b/t"]
-    run = config.RunConfig(
+    run = run_config.RunConfig(
         beam_runner="dataflow",
         beam_workers=3,
         beam_args=[*arguments, "--sdk_container_image=i"],
@@ -135,7 +138,7 @@ def test_on_dataflow_only_the_node_that_reads_the_volume_runs_in_its_own_pod():
             if node.id == "CocoExampleGen":
                 assert workers == 3
     dataflow = "DataflowRunner"
-    local = "pipeline.beam_runner.ProcessRunner"
+    local = "pipeline.nodes.beam_runner.ProcessRunner"
     assert runners == {
         "CocoExampleGen": local,
         "StatisticsGen": dataflow,

@@ -5,7 +5,9 @@ import pathlib
 import yaml
 from tfx.dsl.compiler import compiler
 
-from pipeline import config_file, graph, kubeflow_names
+from pipeline import graph
+from pipeline.cluster import kubeflow_names
+from pipeline.settings import config_file
 
 # Every setting of the section `kubeflow` that the compiled file shows.
 CLUSTER = {

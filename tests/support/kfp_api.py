@@ -8,7 +8,8 @@ import urllib.parse
 
 import yaml
 
-from pipeline import config_file, kubeflow_api
+from pipeline.cluster import kubeflow_api
+from pipeline.settings import config_file
 
 RUN_ID = "3f0a-run"
 RUN = {

@@ -6,8 +6,8 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from components.coco_example_gen import labelme, layouts, problems
-from pipeline import data_config
+from components.coco_example_gen import problems
+from components.coco_example_gen.read import labelme, layouts
 
 HEIGHT, WIDTH = 16, 12
 SQUARE = {"label": "square", "points": [[2, 3], [6, 8]], "shape_type": "rectangle"}
@@ -53,7 +53,7 @@ class LabelMeFolder:
         layout = layouts.detect(self.root)
         assert layout.name == "labelme"
         log = problems.ProblemLog()
-        found = data_config.IngestSettings(**settings)
+        found = settings.IngestSettings(**settings)
         return labelme.read(layout, found, log), log
 
 

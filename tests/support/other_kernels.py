@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 VARIABLE = "TF_ENABLE_ONEDNN_OPTS"
-_ASK = "from model import cpu_kernels; print(int(cpu_kernels.have_onednn()))"
+_ASK = "from model.kernels import cpu_kernels; print(int(cpu_kernels.have_onednn()))"
 
 
 def main() -> int:

@@ -6,7 +6,8 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from components.coco_example_gen import layouts, panoptic, problems
+from components.coco_example_gen import problems
+from components.coco_example_gen.read import layouts, panoptic
 
 HEIGHT, WIDTH = 9, 14
 CAT, DOG, SKY = 17, 18, 187

@@ -7,7 +7,7 @@ import json
 import numpy as np
 from PIL import Image
 
-from model import features
+from model.examples import features
 
 HEIGHT, WIDTH = 16, 12
 SQUARE = [[2, 3, 6, 3, 6, 8, 2, 8]]

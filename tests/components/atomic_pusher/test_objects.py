@@ -7,7 +7,7 @@ import fake_gcs
 import pytest
 
 from components.atomic_pusher import staging
-from pipeline import artifact_paths, artifact_trees
+from foundation import artifact_paths, artifact_trees
 
 FILES = ("assets.extra/info.json", "saved_model.pb", "variables/variables.index")
 

@@ -1,7 +1,7 @@
 import pytest
 
 from components.coco_evaluator import assessment, thresholds
-from pipeline import errors
+from foundation import errors
 
 STRIPE = (3, 8, 0, 8, 32)  # red, over the full width: the model draws it exactly
 SECOND = (22, 20, 0, 8, 32)  # blue

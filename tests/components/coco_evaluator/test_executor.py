@@ -7,7 +7,7 @@ from tensorflow_model_analysis.proto import config_pb2
 from tfx.types import standard_artifacts
 
 from components.coco_evaluator import component, executor
-from pipeline import errors
+from foundation import errors
 
 STRIPE = (3, 8, 0, 8, 32)  # red, over the full width: the model draws it exactly
 SECOND = (22, 20, 0, 8, 32)

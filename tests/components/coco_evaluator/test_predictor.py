@@ -2,7 +2,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from components.coco_evaluator import predictor
-from model import saved_model
+from model.serve import saved_model
 
 STRIPE = (3, 8, 0, 8, 32)  # over the full width: the model draws it exactly
 SECOND = (22, 20, 0, 8, 32)

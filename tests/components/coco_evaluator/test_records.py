@@ -3,7 +3,7 @@ import tensorflow as tf
 from pycocotools import mask as coco_mask
 
 from components.coco_evaluator import records
-from model import features
+from model.examples import features
 
 STRIPE = (3, 8, 0, 8, 32)
 CORNER = (22, 0, 0, 2, 3)

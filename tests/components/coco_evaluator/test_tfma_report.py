@@ -9,7 +9,7 @@ from tensorflow_model_analysis.proto import (
     validation_result_pb2,
 )
 
-from components.coco_evaluator import coco_metrics, gate, tfma_report
+from components.coco_evaluator import blessing_rules, coco_metrics, tfma_report
 
 METRICS = coco_metrics.MaskMetrics(
     num_images=10,
@@ -26,7 +26,7 @@ METRICS = coco_metrics.MaskMetrics(
     box_ap50=0.875,
     classes=(coco_metrics.ClassMetrics(7, "box, long", 20, 0.0, 1.0),),
 )
-OK = gate.Check(passed=True, reason="fine", value=0.5, threshold=0.4)
+OK = blessing_rules.Check(passed=True, reason="fine", value=0.5, threshold=0.4)
 
 
 def messages(path, kind):
@@ -79,7 +79,7 @@ def test_overall_slice_holds_the_numbers_and_a_class_slice_those_of_the_class(tm
 
 def validated(folder, *checks, without_baseline=False):
     blessed = all(check.passed for check in checks)
-    verdict = gate.Verdict(blessed, checks)
+    verdict = blessing_rules.Verdict(blessed, checks)
     tfma_report.write_validation(folder, verdict, without_baseline)
     (path,) = folder.iterdir()
     (found,) = messages(path, validation_result_pb2.ValidationResult)
@@ -97,9 +97,13 @@ def test_a_blessing_has_no_failures_and_tells_whether_it_was_compared(
 
 
 def test_each_failed_threshold_is_written_with_value_bound_and_slice(tmp_path):
-    changed = gate.Check(False, "worse", is_change=True, value=-0.25, threshold=-0.01)
-    of_class = gate.Check(False, "low", "box, long", value=0.0, threshold=0.0625)
-    unmeasured = gate.Check(False, "no objects", "rare", threshold=0.5)
+    changed = blessing_rules.Check(
+        False, "worse", is_change=True, value=-0.25, threshold=-0.01
+    )
+    of_class = blessing_rules.Check(
+        False, "low", "box, long", value=0.0, threshold=0.0625
+    )
+    unmeasured = blessing_rules.Check(False, "no objects", "rare", threshold=0.5)
     found = validated(tmp_path, OK, changed, of_class, unmeasured)
     assert not found.validation_ok
     slices = found.metric_validations_per_slice

@@ -2,8 +2,9 @@ import pytest
 from google.protobuf import json_format
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.coco_evaluator import thresholds
-from pipeline import config, errors, graph
+from components.coco_evaluator import evaluator_settings, thresholds
+from foundation import errors
+from pipeline import graph
 
 
 def text_of(metric):
@@ -12,7 +13,7 @@ def text_of(metric):
 
 
 def test_reads_what_the_graph_writes():
-    asked = config.EvaluateConfig(
+    asked = evaluator_settings.EvaluateConfig(
         min_mask_ap=0.5, min_mask_ap_change=-0.02, min_class_ap={"a": 0.25, "b": 0.0}
     )
     text = json_format.MessageToJson(graph.eval_config(asked))

@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from components.coco_example_gen import ingestion, layouts
-from model import features
-from pipeline import data_config
+from components.coco_example_gen import ingestion
+from components.coco_example_gen.read import layouts
+from model.examples import features
 
 SQUARE = [[2, 3, 6, 3, 6, 8, 2, 8]]  # x 2..5, y 3..7: 4 x 5 = 20 px
 
@@ -133,7 +133,7 @@ def ingest(tmp_path):
     def run(*roots, run_shards=ingestion.run_here, **settings) -> Ingested:
         folder = tmp_path / f"run{len(runs)}"
         runs.append(folder)
-        found = data_config.IngestSettings(**settings)
+        found = settings.IngestSettings(**settings)
         ingestion.ingest(
             layouts.detect_all(roots, found.layout),
             found,
@@ -184,7 +184,7 @@ def execute(tmp_path):
                 "input_config": proto_utils.proto_to_json(
                     example_gen_pb2.Input(splits=[split])
                 ),
-                "settings": data_config.IngestSettings(**settings).model_dump_json(),
+                "settings": settings.IngestSettings(**settings).model_dump_json(),
             },
         )
         return Ingested(

@@ -6,8 +6,8 @@ from tfx.types import standard_artifacts
 from tfx.utils import proto_utils
 
 from components import artifact_types
-from components.coco_example_gen import driver
-from pipeline import data_config, errors
+from components.coco_example_gen import driver, ingest_settings
+from foundation import errors
 
 
 def drive(*roots, layout="auto"):
@@ -19,7 +19,7 @@ def drive(*roots, layout="auto"):
     properties = {
         "input_base": base,
         "input_config": proto_utils.proto_to_json(example_gen_pb2.Input(splits=splits)),
-        "settings": data_config.IngestSettings(layout=layout).model_dump_json(),
+        "settings": ingest_settings.IngestSettings(layout=layout).model_dump_json(),
     }
     info = data_types.ExecutionInfo(output_dict=outputs, exec_properties=properties)
     return driver.Driver(metadata_handle=None).run(info)

@@ -6,9 +6,10 @@ import json
 import numpy as np
 from tfx.types import artifact_utils
 
-from components.coco_example_gen import plans
-from model import features
-from pipeline import progress, toy_coco
+from components.coco_example_gen.write import plans
+from foundation import progress
+from model.examples import features
+from pipeline.toy import toy_coco
 
 SQUARE = [[2, 3, 6, 3, 6, 8, 2, 8]]  # x 2..5, y 3..7
 

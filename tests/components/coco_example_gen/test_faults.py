@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 from pycocotools import mask as coco_mask
 
-from model import features
-from pipeline import errors
+from foundation import errors
+from model.examples import features
 
 SQUARE = [[2, 3, 6, 3, 6, 8, 2, 8]]  # x 2..5, y 3..7
 # The same pixels as column-major runs: two columns and 3 px, then 5 px in four.

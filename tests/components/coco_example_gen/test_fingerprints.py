@@ -4,7 +4,8 @@ import os
 import pytest
 from PIL import Image
 
-from components.coco_example_gen import fingerprints, layouts, picture_formats
+from components.coco_example_gen import fingerprints
+from components.coco_example_gen.read import layouts, picture_formats
 
 
 def fingerprint(coco_folder):

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from model import features
-from pipeline import errors
+from foundation import errors
+from model.examples import features
 
 NAMES = {"JPEG": "1.jpg", "PNG": "1.png", "TIFF": "1.tif", "WEBP": "1.webp"}
 ORIENTATION = 0x0112

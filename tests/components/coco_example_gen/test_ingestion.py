@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from components.coco_example_gen import ingestion, layouts
-from pipeline import data_config, errors
+from components.coco_example_gen import ingest_settings, ingestion
+from components.coco_example_gen.read import layouts
+from foundation import errors
 
 REPORT = ["problems.json", "problems.jsonl", "report.html", "summary.json"]
 
@@ -18,7 +19,7 @@ class Run:
         self._out = out
 
     def __call__(self, run_shards=ingestion.run_here, **settings):
-        found = data_config.IngestSettings(**settings)
+        found = ingest_settings.IngestSettings(**settings)
         ingestion.ingest(
             [layouts.detect(self.root)],
             found,
@@ -121,7 +122,7 @@ def test_folders_of_no_known_layout_are_reported(run, tmp_path):
     (tmp_path / "empty").mkdir()
     roots = [run.root, tmp_path / "empty"]
     with pytest.raises(errors.CocoFormatError, match="no annotations found") as raised:
-        ingestion.detect(roots, data_config.IngestSettings(), str(run.report))
+        ingestion.detect(roots, ingest_settings.IngestSettings(), str(run.report))
     assert run.names() == [name for name in REPORT if name != "summary.json"]
     assert run.problems()["stopped"] == str(raised.value)
     page = run.page()

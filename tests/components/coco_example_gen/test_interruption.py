@@ -10,15 +10,18 @@ import sys
 
 import pytest
 
-from pipeline import toy_coco
+from pipeline.toy import toy_coco
 
 # Kills itself when a function of ingestion has been called as often as is asked for.
 # One process imports what all of them need, and forks before TensorFlow has threads.
 _SCRIPT = """
 import os, pathlib, signal, sys
-from components.coco_example_gen import ingestion, layouts, plans, report, shards
-from components.coco_example_gen import examples
-from pipeline import data_config
+from components.coco_example_gen import ingestion
+from components.coco_example_gen.read import layouts
+from components.coco_example_gen.report import ingestion_report
+from components.coco_example_gen.write import plans, shards
+from components.coco_example_gen.write import examples
+from components.coco_example_gen import ingest_settings
 import tensorflow as tf
 
 root, out = map(pathlib.Path, sys.argv[1:3])
@@ -27,7 +30,7 @@ plans.IMAGES_PER_SHARD = 3
 def ingest(folder):
     names = {name: str(folder / name) for name in ("train", "eval")}
     ingestion.ingest(
-        [layouts.detect(root)], data_config.IngestSettings(), str(folder / "work"),
+        [layouts.detect(root)], ingest_settings.IngestSettings(), str(folder / "work"),
         names, str(folder / "report"), ingestion.run_here,
     )
 

@@ -1,7 +1,7 @@
 import pytest
 
 from components.coco_example_gen import problems
-from pipeline import errors
+from foundation import errors
 
 
 def problem(kind, number=0):

@@ -3,7 +3,7 @@
 import browser
 import pytest
 
-from pipeline import errors
+from foundation import errors
 
 BAD_NAME = "<script>alerted = true; alert(1)</script>"
 BAD_FILE = "a\"b'c<img src=x onerror=alert(1)>&amp;.png"

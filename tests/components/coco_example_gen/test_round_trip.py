@@ -11,9 +11,9 @@ from pycocotools import coco
 from pycocotools import mask as coco_mask
 
 from components.coco_evaluator import coco_metrics, ground_truth
-from components.coco_example_gen import layouts
-from model import features
-from pipeline import toy_coco
+from components.coco_example_gen.read import layouts
+from model.examples import features
+from pipeline.toy import toy_coco
 
 # Folders of real data, separated by colons, for the slow test below.
 FOLDERS = os.environ.get("M2F_TEST_DATA", "")

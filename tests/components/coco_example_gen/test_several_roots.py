@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import source_files
 
-from model import features
-from pipeline import errors
+from foundation import errors
+from model.examples import features
 
 
 @pytest.fixture

@@ -1,17 +1,16 @@
 import pytest
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 
-from components.data_gate import checks, sources
-from pipeline import gate_config
+from components.data_gate import checks, gate_settings, measurements
 
-DEFAULTS = gate_config.GateConfig()
-ERROR = gate_config.Check(severity="error", limit=0)
+DEFAULTS = gate_settings.GateConfig()
+ERROR = gate_settings.Check(severity="error", limit=0)
 
 
 def report(images=None, examples=None, **counts):
     known = {"missing_image": 0, "broken_image": 0, "empty_mask": 0, "exif_turned": 0}
     splits = {split: {"images": number} for split, number in (images or {}).items()}
-    return sources.IngestionReport(splits, {**known, **counts}, examples or {})
+    return measurements.IngestionReport(splits, {**known, **counts}, examples or {})
 
 
 def outcomes(made):
@@ -20,7 +19,7 @@ def outcomes(made):
 
 
 def settings(**problems):
-    return gate_config.GateConfig.model_validate({"problems": problems})
+    return gate_settings.GateConfig.model_validate({"problems": problems})
 
 
 def test_lost_images_fail_lost_instances_warn_and_repairs_are_recorded():
@@ -59,7 +58,7 @@ def test_the_remedy_names_the_key_and_a_limit_that_lets_it_pass():
         return checks.make(
             "share of empty images in eval",
             "empty_images",
-            gate_config.Check(severity="error", limit=limit),
+            gate_settings.Check(severity="error", limit=limit),
             value,
             [],
             "annotate them",

@@ -11,9 +11,11 @@ from tfx import v1 as tfx
 
 from components.coco_example_gen import component as coco_example_gen
 from components.data_gate import component as data_gate
-from model import features
-from pipeline import errors, previous_statistics, toy_coco
-from pipeline import store as metadata
+from foundation import errors
+from model.examples import features
+from pipeline.metadata import store as metadata
+from pipeline.nodes import previous_statistics
+from pipeline.toy import toy_coco
 
 # TFX goes first: it makes this TFDV importable beside this tfx-bsl.
 import tensorflow_data_validation as tfdv  # isort: skip

@@ -6,8 +6,7 @@ import tfx  # noqa: F401  makes this TFDV importable
 from tfx_bsl.coders import example_coder
 
 from components.data_gate import drift
-from model import features
-from pipeline import gate_config
+from model.examples import features
 
 from tensorflow_data_validation.statistics import stats_impl  # isort: skip
 from tensorflow_data_validation.statistics import stats_options  # isort: skip
@@ -32,7 +31,7 @@ def statistics(*images):
 
 
 def judged(now, before, **settings):
-    config = gate_config.GateConfig.model_validate(settings)
+    config = settings.GateConfig.model_validate(settings)
     return {c.name: c for c in drift.drift_checks(now, before, config)}
 
 

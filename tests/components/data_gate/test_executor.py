@@ -9,8 +9,8 @@ from tfx.types import artifact_utils, standard_artifacts
 
 from components import artifact_types
 from components.data_gate import executor
-from model import features
-from pipeline import errors
+from foundation import errors
+from model.examples import features
 
 SPLITS = ["train", "eval"]
 

@@ -10,7 +10,7 @@ from tensorflow_transform.tf_metadata import schema_utils
 from tfx import v1 as tfx  # noqa: F401  makes this TFDV importable
 from tfx_bsl.coders import example_coder
 
-from model import features
+from model.examples import features
 
 from tensorflow_data_validation.api import validation_api  # isort: skip
 from tensorflow_data_validation.statistics import stats_impl  # isort: skip

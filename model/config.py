@@ -1,0 +1,225 @@
+"""Settings of the network, its training, its images and its export."""
+
+from typing import Annotated, Literal
+
+import pydantic
+
+from foundation import config_section
+
+
+class BackboneConfig(config_section.Section):
+    """ResNet; `stem_width` 64 is the published width.
+
+    Attributes:
+        norm: `frozen_batch` keeps pretrained statistics (the paper's choice); `batch`
+            and `group` are for training from scratch.
+        trained_stages: how many of the five stages (stem, 1..4) are trained, counted
+            from the last; 5 trains all, 0 none.
+    """
+
+    depth: Literal[18, 34, 50, 101] = 50
+    stem_width: config_section.PositiveInt = 64
+    norm: Literal["frozen_batch", "batch", "group"] = "frozen_batch"
+    trained_stages: Annotated[int, pydantic.Field(ge=0, le=5)] = 5
+
+
+class PixelDecoderConfig(config_section.Section):
+    """Multi-scale deformable attention encoder and the FPN level above it."""
+
+    channels: config_section.PositiveInt = 256
+    num_encoder_layers: config_section.NonNegativeInt = 6
+    num_heads: config_section.PositiveInt = 8
+    num_points: config_section.PositiveInt = 4
+    feedforward_channels: config_section.PositiveInt = 1024
+    norm_groups: config_section.PositiveInt = 32
+
+
+class DecoderConfig(config_section.Section):
+    """Masked-attention transformer decoder; `num_layers: 9` builds nine."""
+
+    channels: config_section.PositiveInt = 256
+    num_queries: config_section.PositiveInt = 100
+    num_layers: config_section.PositiveInt = 9
+    num_heads: config_section.PositiveInt = 8
+    feedforward_channels: config_section.PositiveInt = 2048
+    mask_channels: config_section.PositiveInt = 256
+
+
+class ModelConfig(config_section.Section):
+    """The network."""
+
+    backbone: BackboneConfig = BackboneConfig()
+    pixel_decoder: PixelDecoderConfig = PixelDecoderConfig()
+    decoder: DecoderConfig = DecoderConfig()
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> "ModelConfig":
+        for name, divisor in (
+            ("pixel_decoder.num_heads", self.pixel_decoder.num_heads),
+            ("pixel_decoder.norm_groups", self.pixel_decoder.norm_groups),
+        ):
+            if self.pixel_decoder.channels % divisor:
+                raise ValueError(
+                    f"pixel_decoder.channels {self.pixel_decoder.channels} is not "
+                    f"divisible by {name} {divisor}"
+                )
+        if self.pixel_decoder.channels % 4 or self.decoder.channels % 4:
+            raise ValueError(
+                "pixel_decoder.channels and decoder.channels must be multiples of 4 "
+                "(sine and cosine of two axes)"
+            )
+        if self.decoder.channels % self.decoder.num_heads:
+            raise ValueError(
+                f"decoder.channels {self.decoder.channels} is not divisible by "
+                f"decoder.num_heads {self.decoder.num_heads}"
+            )
+        return self
+
+
+class LossConfig(config_section.Section):
+    """Weights of the loss terms, equally of the matching costs (paper, section 4.1)."""
+
+    class_weight: config_section.NonNegativeFloat = 2.0
+    mask_weight: config_section.NonNegativeFloat = 5.0
+    dice_weight: config_section.NonNegativeFloat = 5.0
+    no_object_weight: config_section.NonNegativeFloat = 0.1
+    num_points: config_section.PositiveInt = 12544
+    oversample_ratio: Annotated[float, pydantic.Field(ge=1.0)] = 3.0
+    importance_ratio: config_section.Fraction = 0.75
+
+
+class ColourJitterConfig(config_section.Section):
+    """How far colours are changed; a change of 0 is never made.
+
+    Attributes:
+        brightness, contrast, saturation: the factor is drawn from 1 - x to 1 + x.
+        hue: the shift is drawn from -x to x, where 1 is once round the colour circle.
+        probability: of each of the four, by itself.
+    """
+
+    brightness: config_section.Fraction = 0.0
+    contrast: config_section.Fraction = 0.0
+    saturation: config_section.Fraction = 0.0
+    hue: Annotated[float, pydantic.Field(ge=0.0, le=0.5)] = 0.0
+    probability: config_section.Fraction = 0.5
+
+
+class AugmentConfig(config_section.Section):
+    """Large-scale jitter, flip and a fixed square crop of `crop_size` pixels."""
+
+    crop_size: config_section.PositiveInt = 1024
+    min_scale: config_section.PositiveFloat = 0.1
+    max_scale: config_section.PositiveFloat = 2.0
+    flip_probability: config_section.Fraction = 0.5
+    colour_jitter: ColourJitterConfig = ColourJitterConfig()
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> "AugmentConfig":
+        if self.min_scale > self.max_scale:
+            raise ValueError(
+                f"min_scale {self.min_scale} is larger than max_scale {self.max_scale}"
+            )
+        if self.crop_size % 32:
+            raise ValueError(f"crop_size {self.crop_size} is not a multiple of 32")
+        return self
+
+
+class TrainConfig(config_section.Section):
+    """The recipe.
+
+    Attributes:
+        batch_size: images per optimizer step, over all replicas and micro-batches.
+        micro_batches: the batch is computed in this many parts of equal size.
+        schedule: `step` multiplies the rate by 0.1 at `milestones` (fractions of
+            `steps`); `cosine` falls to 0.
+        max_instances: instances per image kept for training, the rest is dropped.
+        repeat_threshold: an image with a class that is in a smaller fraction of the
+            images than this is seen more often; 0 shows every image once an epoch.
+        shuffle_images: images that are shuffled at a time and kept in memory, encoded.
+        init_from: a file that `m2f weights convert` wrote, to start from; None starts
+            from random weights.
+    """
+
+    steps: config_section.PositiveInt = 368_750
+    batch_size: config_section.PositiveInt = 16
+    micro_batches: config_section.PositiveInt = 1
+    max_instances: config_section.PositiveInt = 100
+    keep_empty_images: bool = True
+    repeat_threshold: config_section.Fraction = 0.0
+    augment: AugmentConfig = AugmentConfig()
+    loss: LossConfig = LossConfig()
+    learning_rate: config_section.PositiveFloat = 1e-4
+    backbone_lr_multiplier: config_section.NonNegativeFloat = 0.1
+    weight_decay: config_section.NonNegativeFloat = 0.05
+    clip_norm: config_section.PositiveFloat = 0.01
+    warmup_steps: config_section.NonNegativeInt = 10
+    schedule: Literal["step", "cosine"] = "step"
+    milestones: tuple[config_section.Fraction, ...] = (0.889, 0.963)
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    xla: bool = False
+    distribution: Literal["none", "mirrored", "multi_worker"] = "none"
+    checkpoint_steps: config_section.PositiveInt = 5_000
+    log_steps: config_section.PositiveInt = 20
+    shuffle_images: config_section.PositiveInt = 1_000
+    init_from: str | None = None
+    seed: int = 0
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> "TrainConfig":
+        if self.batch_size % self.micro_batches:
+            raise ValueError(
+                f"batch_size {self.batch_size} is not divisible by micro_batches "
+                f"{self.micro_batches}"
+            )
+        return self
+
+
+class ImageConfig(config_section.Section):
+    """The size images are evaluated and served at, and how they are normalised.
+
+    Attributes:
+        short_side, long_side: an image is scaled until its short side is `short_side`
+            pixels, unless its long side would pass `long_side` pixels first.
+        pad_multiple: canvas sides are padded up to a multiple of this many pixels.
+        pixel_statistics: normalise with ImageNet's mean and deviation (needed by
+            pretrained backbones) or with those of the training split.
+    """
+
+    short_side: config_section.PositiveInt = 800
+    long_side: config_section.PositiveInt = 1333
+    pad_multiple: config_section.PositiveInt = 32
+    pixel_statistics: Literal["imagenet", "dataset"] = "imagenet"
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> "ImageConfig":
+        if self.short_side > self.long_side:
+            raise ValueError(
+                f"short_side {self.short_side} is larger than long_side "
+                f"{self.long_side}; raise long_side or lower short_side"
+            )
+        if self.pad_multiple % 32:
+            raise ValueError(
+                f"pad_multiple {self.pad_multiple} is not a multiple of 32, the "
+                "coarsest stride of the backbone"
+            )
+        return self
+
+
+class ExportConfig(config_section.Section):
+    """The exported model.
+
+    Attributes:
+        max_detections: detections per image, the `top_k` of post-processing.
+    """
+
+    max_detections: config_section.PositiveInt = 100
+
+
+class TrainerConfig(config_section.Section):
+    """What a training and its export depend on, apart from the data itself."""
+
+    name: str = ""
+    data: ImageConfig = ImageConfig()
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    serve: ExportConfig = ExportConfig()

@@ -1,0 +1,173 @@
+"""Training batches from stored examples."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from model import config
+from model.examples import (
+    augment,
+    categories,
+    colour_jitter,
+    epochs,
+    features,
+    mask_crop,
+    preprocessing,
+)
+
+_COLOUR_STREAM = 1  # folded into an image's seed, away from that of its geometry
+_BATCHES_AHEAD = 2  # a batch at 1024 px may take a gigabyte
+
+
+def train_dataset(
+    files: Sequence[str],
+    classes: Sequence[categories.Category],
+    settings: config.TrainConfig,
+    mean: np.ndarray,
+    std: np.ndarray,
+    seed: int,
+    start_step: int = 0,
+    share: range | None = None,
+) -> tf.data.Dataset:
+    """Endless batches; order and augmentation follow from the seed alone.
+
+    Args:
+        files: TFRecord files, gzip-compressed, of serialized examples.
+        mean, std: float32 [3], of RGB values 0..255.
+        start_step: where to go on, in steps; the batches are then those that an
+            uninterrupted run would have seen.
+        share: places in the batch whose pixels this process needs, None for all.
+            Pixels and masks of the others are 0; their counts and classes are there.
+
+    Returns:
+        Dictionaries of
+        images: float32 [B, S, S, 3], normalised, 0 where padded.
+        masks: uint8 [B, N, S, S] in {0, 1}; N is the largest number of instances in
+            the batch and at least 1, or `max_instances` when XLA wants static shapes.
+        class_index: int32 [B, N], -1 where padded.
+        num_instances: int32 [B].
+
+    Raises:
+        PipelineError: the files hold no image to train on.
+    """
+    lookup = categories.class_index_lookup(classes)
+    first_image = start_step * settings.batch_size
+    records = epochs.read(files, lookup, len(classes), settings, seed, first_image)
+    mine = share or range(settings.batch_size)
+
+    def load(index: tf.Tensor, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        image_seed = tf.cast(tf.stack([tf.constant(seed, tf.int64), index]), tf.int32)
+        place = index % settings.batch_size
+        is_needed = (place >= mine.start) & (place < mine.stop)
+        return load_example(
+            serialized, lookup, settings, mean, std, image_seed, is_needed
+        )
+
+    examples = records.enumerate(first_image).map(
+        load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
+    return _padded_batches(examples, settings).prefetch(_BATCHES_AHEAD)
+
+
+def load_example(
+    serialized: tf.Tensor,
+    lookup: tf.lookup.StaticHashTable,
+    settings: config.TrainConfig,
+    mean: np.ndarray,
+    std: np.ndarray,
+    seed: tf.Tensor,
+    is_needed: tf.Tensor | bool = True,
+) -> dict[str, tf.Tensor]:
+    """Decodes and augments one image.
+
+    Crowds, classes outside the table and instances emptied by the crop are left out.
+
+    Args:
+        serialized: string [].
+        seed: int32 [2].
+        is_needed: bool []; False leaves pixels and masks 0, which takes little time.
+
+    Returns:
+        images float32 [S, S, 3], masks uint8 [N, S, S], class_index int32 [N] and
+        num_instances int32 []; one padded instance when there is none.
+    """
+    example = features.parse_example(serialized)
+    size = tf.stack([example[features.IMAGE_HEIGHT], example[features.IMAGE_WIDTH]])
+    geometry = augment.draw_geometry(tf.cast(size, tf.int32), seed, settings.augment)
+    crop_size = settings.augment.crop_size
+    crop = (size[0], *augment.looked_up(geometry, crop_size))
+    runs, num_runs, class_index = _shown_instances(example, lookup, settings, crop)
+    count = tf.size(class_index)
+    missing = tf.maximum(1 - count, 0)
+
+    def pixels() -> tuple[tf.Tensor, tf.Tensor]:
+        image = preprocessing.decode(example[features.IMAGE_ENCODED])
+        shown = augment.crop_image(image, geometry, crop_size)
+        colour_seed = tf.random.fold_in(seed, _COLOUR_STREAM)
+        shown = colour_jitter.apply(shown, colour_seed, settings.augment.colour_jitter)
+        masks = mask_crop.masks(runs, num_runs, *crop)
+        below, right = (crop_size - tf.shape(masks)[axis] for axis in (1, 2))
+        return (
+            augment.pad_image(shown, crop_size, mean, std),
+            tf.pad(masks, [[0, missing], [0, below], [0, right]]),
+        )
+
+    def nothing() -> tuple[tf.Tensor, tf.Tensor]:
+        side = [crop_size, crop_size]
+        return tf.zeros([*side, 3]), tf.zeros([count + missing, *side], tf.uint8)
+
+    image, masks = tf.cond(tf.convert_to_tensor(is_needed), pixels, nothing)
+    return {
+        "images": image,
+        "masks": tf.ensure_shape(masks, [None, crop_size, crop_size]),
+        "class_index": tf.pad(class_index, [[0, missing]], constant_values=-1),
+        "num_instances": count,
+    }
+
+
+def _shown_instances(
+    example: dict[str, tf.Tensor],
+    lookup: tf.lookup.StaticHashTable,
+    settings: config.TrainConfig,
+    crop: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The instances that are trained on and seen in the crop.
+
+    Args:
+        crop: height, rows and columns as `mask_crop` takes them.
+
+    Returns:
+        int64 [R] run lengths, int64 [N] number of runs, int32 [N] class indices.
+    """
+    class_index = epochs.trained_classes(example, lookup)
+    num_runs = example[features.NUM_RUNS]
+    is_seen = mask_crop.is_visible(example[features.RUN_LENGTHS], num_runs, *crop)
+    kept = tf.where((class_index >= 0) & is_seen)[: settings.max_instances, 0]
+    owner = tf.repeat(tf.range(tf.size(num_runs)), num_runs)  # [R]
+    is_kept = tf.scatter_nd(kept[:, None], tf.ones_like(kept), [tf.size(num_runs)]) > 0
+    runs = tf.boolean_mask(example[features.RUN_LENGTHS], tf.gather(is_kept, owner))
+    return runs, tf.gather(num_runs, kept), tf.gather(class_index, kept)
+
+
+def _padded_batches(
+    examples: tf.data.Dataset, settings: config.TrainConfig
+) -> tf.data.Dataset:
+    crop_size = settings.augment.crop_size
+    count = settings.max_instances if settings.xla else None
+    return examples.padded_batch(
+        settings.batch_size,
+        padded_shapes={
+            "images": [crop_size, crop_size, 3],
+            "masks": [count, crop_size, crop_size],
+            "class_index": [count],
+            "num_instances": [],
+        },
+        padding_values={
+            "images": np.float32(0),
+            "masks": np.uint8(0),
+            "class_index": np.int32(-1),
+            "num_instances": np.int32(0),
+        },
+        drop_remainder=True,
+    )

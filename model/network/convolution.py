@@ -1,0 +1,76 @@
+"""Convolution padded equally on both sides, as the published weights expect."""
+
+import keras
+import tensorflow as tf
+
+from model.kernels import products
+from model.network import initializers
+
+
+@keras.saving.register_keras_serializable(package="mask2former")
+class Convolution(keras.layers.Layer):
+    """Two-dimensional convolution with kernel_size // 2 pixels of zeros on every side.
+
+    TensorFlow's "SAME" pads a strided convolution more on the right and bottom, which
+    shifts every feature against weights trained elsewhere.
+
+    Call arguments:
+        inputs: float [B, H, W, C].
+        affine: float32 [channels] each, scale and shift of the outputs, which go into
+            the kernel and the bias: the same function, two passes over pixels less.
+
+    Returns:
+        float [B, ceil(H / stride), ceil(W / stride), channels] for odd kernels.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        use_bias: bool = False,
+        kernel_initializer: keras.initializers.Initializer | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build(self, inputs_shape):
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(self.kernel_size, self.kernel_size, inputs_shape[-1], self.channels),
+            initializer=self.kernel_initializer or initializers.c2_msra(),
+        )
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias", shape=(self.channels,), initializer="zeros"
+            )
+
+    def call(self, inputs, affine: tuple[tf.Tensor, tf.Tensor] | None = None):
+        padding = "SAME"
+        if self.stride > 1:
+            side = [self.kernel_size // 2] * 2
+            inputs = tf.pad(inputs, [[0, 0], side, side, [0, 0]])
+            padding = "VALID"
+        kernel = tf.convert_to_tensor(self.kernel)
+        bias = tf.convert_to_tensor(self.bias) if self.use_bias else None
+        if affine is not None:
+            scale, shift = (tf.cast(vector, kernel.dtype) for vector in affine)
+            kernel *= scale
+            bias = shift if bias is None else bias * scale + shift
+        outputs = products.convolution(inputs, kernel, self.stride, padding)
+        return outputs if bias is None else tf.nn.bias_add(outputs, bias)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "kernel_size": self.kernel_size,
+            "stride": self.stride,
+            "use_bias": self.use_bias,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }

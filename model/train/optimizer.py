@@ -1,0 +1,124 @@
+"""AdamW (Loshchilov and Hutter 2019) with the groups and schedule of the recipe."""
+
+import math
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from model import config
+
+_BETA_1 = 0.9
+_BETA_2 = 0.999
+_EPSILON = 1e-8
+_NORM_WEIGHTS = ("gamma", "beta")
+_DECODER_EMBEDDINGS = ("query_features", "query_positions", "level_embedding")
+
+
+class AdamW(tf.Module):
+    """Keeps the moments of every weight and moves the weights.
+
+    Keras' AdamW has one learning rate for all weights and adds epsilon to another
+    quantity than the authors' optimizer does.
+
+    Attributes:
+        step: int64 variable [], updates made so far.
+    """
+
+    def __init__(
+        self, variables: Sequence[keras.Variable], settings: config.TrainConfig
+    ):
+        super().__init__(name="adamw")
+        self.settings = settings
+        self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name="step")
+        self.first_moments = [_zeros_like(variable) for variable in variables]
+        self.second_moments = [_zeros_like(variable) for variable in variables]
+
+    def apply(
+        self,
+        gradients: Sequence[tf.Tensor],
+        variables: Sequence[keras.Variable],
+        strategy: tf.distribute.Strategy,
+    ) -> tf.Tensor:
+        """Clips the gradients by their global norm and makes one update.
+
+        Args:
+            gradients: float32, shapes of the variables, summed over replicas.
+            variables: those the optimizer was made for, in the same order.
+
+        Returns:
+            float32 [], norm of the gradients before clipping.
+        """
+        norm = tf.linalg.global_norm(gradients)
+        scale = tf.minimum(self.settings.clip_norm / (norm + 1e-6), 1.0)
+        rate = learning_rate(self.step, self.settings)
+        count = tf.cast(self.step + 1, tf.float32)
+        powers = (tf.pow(_BETA_1, count), tf.pow(_BETA_2, count))
+        for index, (variable, gradient) in enumerate(
+            zip(variables, gradients, strict=True)
+        ):
+            multiplier, decay = group(variable.path, self.settings)
+            strategy.extended.update(
+                variable.value,
+                _update,
+                args=(
+                    self.first_moments[index],
+                    self.second_moments[index],
+                    gradient * scale,
+                    rate * multiplier,
+                    decay,
+                    *powers,
+                ),
+            )
+        self.step.assign_add(1)
+        return norm
+
+
+def learning_rate(step: tf.Tensor, settings: config.TrainConfig) -> tf.Tensor:
+    """Rate of the update that follows `step` earlier ones, float32 []."""
+    done = tf.cast(step, tf.float32)
+    rate = tf.constant(settings.learning_rate)
+    if settings.warmup_steps:
+        rate *= tf.minimum(1.0, (done + 1.0) / settings.warmup_steps)
+    if settings.schedule == "cosine":
+        share = tf.minimum(done / settings.steps, 1.0)
+        return rate * 0.5 * (1.0 + tf.cos(math.pi * share))
+    for milestone in settings.milestones:
+        rate *= tf.where(done < milestone * settings.steps, 1.0, 0.1)
+    return rate
+
+
+def group(path: str, settings: config.TrainConfig) -> tuple[float, float]:
+    """Learning-rate multiplier and weight decay of a weight, by its path.
+
+    Normalisation weights and the decoder's query, position and level embeddings are
+    not decayed; biases and the pixel decoder's level embedding are.
+    """
+    parts = path.split("/")
+    is_norm = parts[-1] in _NORM_WEIGHTS
+    is_embedding = "decoder" in parts and parts[-1] in _DECODER_EMBEDDINGS
+    multiplier = settings.backbone_lr_multiplier if "backbone" in parts else 1.0
+    return multiplier, 0.0 if is_norm or is_embedding else settings.weight_decay
+
+
+def _update(weight, first, second, gradient, rate, decay, power_1, power_2) -> None:
+    if decay:
+        weight.assign(weight * (1.0 - rate * decay))
+    # The fused op adds epsilon before the bias correction of the second moment;
+    # scaled like this it is the epsilon of the published formula.
+    tf.raw_ops.ResourceApplyAdam(
+        var=weight.handle,
+        m=first.handle,
+        v=second.handle,
+        beta1_power=power_1,
+        beta2_power=power_2,
+        lr=rate,
+        beta1=_BETA_1,
+        beta2=_BETA_2,
+        epsilon=_EPSILON * tf.sqrt(1.0 - power_2),
+        grad=gradient,
+    )
+
+
+def _zeros_like(variable: keras.Variable) -> tf.Variable:
+    return tf.Variable(tf.zeros(variable.shape, variable.dtype), trainable=False)

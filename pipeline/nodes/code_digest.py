@@ -1,0 +1,89 @@
+"""A digest of the code a node can execute: a cached result is never a stale one.
+
+TFX's cache compares inputs and properties and cannot see code. The digest is one of
+those properties. It covers what `reachable_code` reaches from the function or class
+that TFX calls, as it is executed: a comment changes it no more than a function that
+the node does not use. What runs whether or not a result is cached, such as a driver,
+has its say in the other properties and is no part of it.
+"""
+
+import functools
+import hashlib
+import importlib.metadata
+
+from pipeline.nodes import reachable_code
+
+# Those that decide what a node writes.
+_LIBRARIES = (
+    "apache-beam",
+    "keras",
+    "msgspec",
+    "numpy",
+    "pillow",
+    "pycocotools",
+    "scipy",
+    "tensorflow",
+    "tensorflow-data-validation",
+    "tensorflow-model-analysis",
+    "tensorflow-transform",
+    "tfx",
+    "tfx-bsl",  # reads the examples that Transform analyses
+)
+# What TFX calls of ours, for every node whose code is part of its cache key.
+ENTRIES = {
+    "CocoExampleGen": ("components.coco_example_gen.executor", "Executor"),
+    "DataGate": ("components.data_gate.executor", "Executor"),
+    "Transform": ("model.examples.preprocessing", "preprocessing_fn"),
+    "Trainer": ("model.run_fn", "run_fn"),
+    "CocoEvaluator": ("components.coco_evaluator.executor", "Executor"),
+    "ServingValidator": ("components.serving_validator.executor", "Executor"),
+}
+
+
+def of_node(node_id: str) -> str:
+    """Digest of the code of one of `ENTRIES`, as `of_entry` makes it."""
+    return of_entry(*ENTRIES[node_id])
+
+
+@functools.cache
+def of_entry(module: str, *names: str) -> str:
+    """Digest of what can be executed from an entry on, and of the library versions.
+
+    Args:
+        module: dotted name below one of `module_code.PACKAGES`.
+        names: functions or classes that it defines.
+
+    Returns:
+        16 hexadecimal digits.
+
+    Raises:
+        LookupError: the module is none of ours, or does not define a name.
+    """
+    digest = hashlib.sha256()
+    parts = reachable_code.reach(module, names).parts
+    for (place, part), text in sorted(parts.items()):
+        digest.update(f"{place}:{part}={text}\n".encode())
+    for library in _LIBRARIES:
+        digest.update(f"{library}={importlib.metadata.version(library)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def reached(module: str, *names: str) -> dict[str, set[str]]:
+    """What a digest covers: names and files, by module or package.
+
+    Raises:
+        LookupError: as in `of_entry`.
+    """
+    found: dict[str, set[str]] = {}
+    for place, part in reachable_code.reach(module, names).parts:
+        found.setdefault(place, set()).add(part)
+    return found
+
+
+def libraries(module: str, *names: str) -> set[str]:
+    """Modules of others that the code of a digest uses, the standard library's too.
+
+    Raises:
+        LookupError: as in `of_entry`.
+    """
+    return reachable_code.reach(module, names).libraries

@@ -1,0 +1,240 @@
+"""A statement as what is executed of it, and what that uses.
+
+Left out is what is not executed: comments, formatting, docstrings, `pass`, and the
+annotations of variables and functions. Beam reads those of a function that it maps,
+but only to check types and to choose how values travel. Kept are annotations in the
+body of a class, which dataclasses, pydantic and msgspec build upon, and those of a
+function with a decorator that is not known: it may read them.
+"""
+
+import ast
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Iterable, Iterator
+
+# They record nothing outside of what they decorate, and read no annotation. Keras
+# looks for a registered class only when it loads a file of its own, which no node does.
+_PLAIN_DECORATORS = (
+    "classmethod",
+    "contextlib.contextmanager",
+    "dataclasses.dataclass",
+    "functools.cache",
+    "functools.cached_property",
+    "functools.lru_cache",
+    "functools.wraps",
+    "keras.saving.register_keras_serializable",
+    "property",
+    "staticmethod",
+    "tf.custom_gradient",
+    "tf.function",
+)
+_OWN_PLACE = ("__file__", "__package__", "__path__", "__spec__")
+_READING_DATA = (
+    *("PackageLoader", "files", "get_data"),
+    *("open_binary", "open_text", "read_binary", "read_text"),
+)
+_IMPORTING = ("__import__", "import_module", "run_module")
+
+
+@dataclasses.dataclass(frozen=True)
+class Import:
+    """One name of an import statement.
+
+    Attributes:
+        bound: the name it gets.
+        target: dotted name of what is bound: `model` for `import model.loss.losses`.
+        loaded: dotted name of what is looked for: `model.loss.losses`.
+    """
+
+    bound: str
+    target: str
+    loaded: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Uses:
+    """What a statement uses, whichever branch is taken.
+
+    Attributes:
+        chains: names with the attributes that follow, `losses.focal` as two texts.
+        imports: made inside of the statement.
+        texts: that may name a module, as `-m` takes it or as a file.
+        data: packages whose files are read; empty for the module's own.
+    """
+
+    chains: frozenset[tuple[str, ...]]
+    imports: tuple[Import, ...]
+    texts: frozenset[str]
+    data: frozenset[str]
+
+
+class Piece:
+    """A statement of a tree that went through `bare`."""
+
+    def __init__(self, node: ast.stmt, package: str):
+        """Takes a statement of a module in `package`."""
+        self._node = node
+        self._package = package
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Hexadecimal digits that stand for what the statement says."""
+        return hashlib.sha256(ast.dump(self._node).encode()).hexdigest()
+
+    @functools.cached_property
+    def uses(self) -> Uses:
+        """What the statement uses."""
+        found = _Collector(self._package)
+        found.visit(self._node)
+        return Uses(
+            frozenset(found.chains),
+            tuple(found.imports),
+            frozenset(found.texts),
+            frozenset(found.data),
+        )
+
+
+def bare(tree: ast.Module) -> ast.Module:
+    """Takes out of a tree what is not executed."""
+    return _Stripper().visit(tree)
+
+
+def may_register(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
+    """Whether decorators may leave the definition where others find it."""
+    return any(_dotted(each) not in _PLAIN_DECORATORS for each in node.decorator_list)
+
+
+def imports_of(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[Import]:
+    """The names of an import statement in a module of `package`."""
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            target = alias.name if alias.asname else alias.name.partition(".")[0]
+            yield Import(alias.asname or target, target, alias.name)
+        return
+    above = package.split(".")[: len(package.split(".")) - node.level + 1]
+    base = [".".join(above)] if node.level else []
+    origin = ".".join([*base, *([node.module] if node.module else [])])
+    for alias in node.names:
+        target = f"{origin}.{alias.name}"
+        yield Import(alias.asname or alias.name, target, target)
+
+
+def _dotted(node: ast.expr) -> str:
+    """`a.b` of `a.b` and of `a.b(...)`."""
+    return ast.unparse(node.func if isinstance(node, ast.Call) else node)
+
+
+def _is_own_name(node: ast.expr | None) -> bool:
+    return isinstance(node, ast.Name) and node.id == "__name__"
+
+
+class _Stripper(ast.NodeTransformer):
+    """Changes the tree in place."""
+
+    def __init__(self):
+        self._in_class = False
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        return None if isinstance(node.value, ast.Constant) else node
+
+    def visit_Pass(self, node: ast.Pass) -> None:
+        return None
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        if not may_register(node):
+            node.returns = None
+            for argument in _arguments(node.args):
+                argument.annotation = None
+        return self._visit_body(node, in_class=False)
+
+    visit_AsyncFunctionDef = visit_FunctionDef
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        return self._visit_body(node, in_class=True)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
+        if self._in_class:
+            return node
+        if node.value is not None:
+            return ast.Assign([node.target], node.value)
+        node.annotation = ast.Constant(None)
+        return node
+
+    def _visit_body(self, node: ast.stmt, in_class: bool) -> ast.AST:
+        outer, self._in_class = self._in_class, in_class
+        self.generic_visit(node)
+        self._in_class = outer
+        return node
+
+
+def _arguments(arguments: ast.arguments) -> Iterable[ast.arg]:
+    several = [arguments.vararg, arguments.kwarg]
+    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    return [*named, *(each for each in several if each is not None)]
+
+
+class _Collector(ast.NodeVisitor):
+    """Gathers what `Uses` holds. Names are not told from local ones of equal name."""
+
+    def __init__(self, package: str):
+        self._package = package
+        self.chains: set[tuple[str, ...]] = set()
+        self.imports: list[Import] = []
+        self.texts: set[str] = set()
+        self.data: set[str] = set()
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if not isinstance(node.ctx, ast.Store):
+            self.chains.add((node.id,))
+        if node.id in _OWN_PLACE:
+            self.data.add("")
+
+    def visit_Global(self, node: ast.Global) -> None:
+        self.chains.update((name,) for name in node.names)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        attributes = [node.attr]
+        while isinstance(node.value, ast.Attribute):
+            node = node.value
+            attributes.insert(0, node.attr)
+        if isinstance(node.value, ast.Name):
+            self.chains.add((node.value.id, *attributes))
+        else:
+            self.visit(node.value)
+
+    def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
+        self.imports.extend(imports_of(node, self._package))
+
+    visit_ImportFrom = visit_Import
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        parts = node.value.split(".") if isinstance(node.value, str) else []
+        if len(parts) > 1 and all(part.isidentifier() for part in parts):
+            self.texts.add(node.value)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        called = _dotted(node).rpartition(".")[2]
+        first = node.args[0] if node.args else None
+        text = first.value if isinstance(first, ast.Constant) else None
+        if called in _IMPORTING and isinstance(text, str):
+            self.texts.add(text)
+        if called in _READING_DATA and isinstance(text, str):
+            self.data.add(text)
+            node = ast.Call(node.func, node.args[1:], node.keywords)
+        elif called in _READING_DATA and _is_own_name(first):
+            self.data.add("")
+        self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        """In the body of a class, a text may be an annotation as well."""
+        for each in ast.walk(node.annotation):
+            if isinstance(each, ast.Constant) and isinstance(each.value, str):
+                self._visit_source(each.value)
+        self.generic_visit(node)
+
+    def _visit_source(self, text: str) -> None:
+        try:
+            self.visit(ast.parse(text, mode="eval"))
+        except (SyntaxError, ValueError):
+            return

@@ -1,0 +1,55 @@
+"""Statistics and anomalies of records, as StatisticsGen and ExampleValidator give them.
+
+In this process and memory, where those two take a Beam pipeline.
+"""
+
+import pathlib
+from collections.abc import Iterator
+from importlib import resources
+
+import tensorflow as tf
+import tfx  # noqa: F401  stands in for a part of tfx-bsl that TFDV looks for
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
+from tfx_bsl.coders import example_coder
+
+from model.examples import features
+
+# After tfx, see above.
+from tensorflow_data_validation.api import validation_api  # isort: skip
+from tensorflow_data_validation.statistics import stats_impl  # isort: skip
+from tensorflow_data_validation.statistics import stats_options  # isort: skip
+
+Statistics = statistics_pb2.DatasetFeatureStatisticsList
+SCHEMA = resources.files("schemas") / "coco_examples.pbtxt"
+
+
+def of_records(folder: pathlib.Path) -> Statistics:
+    """Statistics of everything in a split's records but pixels and runs.
+
+    Args:
+        folder: holds `*.gz`, at least one record in them.
+    """
+    names = list(features.ANNOTATION_KEYS)
+    decoder = example_coder.ExamplesToRecordBatchDecoder()
+    batch = decoder.DecodeBatch(list(_without_pixels(folder)))
+    options = stats_options.StatsOptions(feature_allowlist=names)
+    return stats_impl.generate_statistics_in_memory(batch, options)
+
+
+def anomalies(statistics: Statistics) -> anomalies_pb2.Anomalies:
+    """What breaks the curated schema."""
+    schema = text_format.Parse(SCHEMA.read_text(encoding="utf-8"), schema_pb2.Schema())
+    return validation_api.validate_statistics(statistics, schema)
+
+
+def _without_pixels(folder: pathlib.Path) -> Iterator[bytes]:
+    files = [str(path) for path in sorted(folder.glob("*.gz"))]
+    records = tf.data.TFRecordDataset(files, compression_type="GZIP")
+    for serialized in records.as_numpy_iterator():
+        whole = tf.train.Example.FromString(serialized)
+        kept = tf.train.Example()
+        for key in features.ANNOTATION_KEYS:
+            if key in whole.features.feature:
+                kept.features.feature[key].CopyFrom(whole.features.feature[key])
+        yield kept.SerializeToString()

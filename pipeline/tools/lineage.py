@@ -1,0 +1,187 @@
+"""Traces a pushed model to its data, configuration, code and verdict."""
+
+import dataclasses
+import json
+import pathlib
+
+import rich.tree
+import yaml
+from rich.markup import escape
+
+from foundation import artifact_paths, errors
+from pipeline.metadata import store
+
+
+@dataclasses.dataclass(frozen=True)
+class Trace:
+    """The executions that led to a pushed model, and what judged it."""
+
+    pushed: store.Artifact
+    pusher: store.Execution
+    trainer: store.Execution
+    evaluator: store.Execution
+    validator: store.Execution
+    transform: store.Execution
+    example_gen: store.Execution
+    gate: store.Execution | None
+
+
+def tree(metadata: store.Store, model: artifact_paths.Path | None) -> rich.tree.Tree:
+    """Draws the trace of `model`, or of the model pushed last.
+
+    Raises:
+        UserError: when the metadata store knows of no such push.
+    """
+    return _draw(trace(metadata, model))
+
+
+def trace(metadata: store.Store, model: artifact_paths.Path | None) -> Trace:
+    """Walks from a pushed model to the examples it was trained on.
+
+    Raises:
+        UserError: when the metadata store knows of no such push.
+    """
+    pushed = _find(metadata, model)
+    pusher = metadata.producer(pushed.artifact_id)
+    blessing = pusher.inputs["model_blessing"][0]
+    infra_blessing = pusher.inputs["infra_blessing"][0]
+    trainer = metadata.producer(pusher.inputs["model"][0].artifact_id)
+    transform = metadata.producer(trainer.inputs["transform_graph"][0].artifact_id)
+    example_gen = metadata.producer(trainer.inputs["examples"][0].artifact_id)
+    report = example_gen.outputs["report"][0]
+    gates = [  # oldest first: the one that decided, not those that found it cached
+        execution
+        for execution in metadata.consumers(report.artifact_id)
+        if "verdict" in execution.outputs
+    ]
+    return Trace(
+        pushed=pushed,
+        pusher=pusher,
+        trainer=trainer,
+        evaluator=metadata.producer(blessing.artifact_id),
+        validator=metadata.producer(infra_blessing.artifact_id),
+        transform=transform,
+        example_gen=example_gen,
+        gate=gates[0] if gates else None,
+    )
+
+
+def _find(metadata: store.Store, model: artifact_paths.Path | None) -> store.Artifact:
+    pushed = [
+        artifact
+        for artifact in metadata.artifacts("PushedModel")
+        if artifact.properties.get("pushed") == 1
+    ]
+    if not pushed:
+        raise errors.UserError(
+            "this metadata store knows of no pushed model. `m2f run`, `m2f demo` and "
+            "a run on Kubeflow push one once it is blessed."
+        )
+    if model is None:
+        return pushed[-1]
+    is_folder = isinstance(model, pathlib.Path)
+    wanted = model.absolute() if is_folder else model
+    for artifact in reversed(pushed):
+        destination = artifact_paths.of(str(artifact.properties["pushed_destination"]))
+        if wanted in (destination, destination.parent):
+            return artifact
+    known = "\n  ".join(str(a.properties["pushed_destination"]) for a in pushed[-20:])
+    raise errors.UserError(
+        f"{model}: this metadata store knows of no such push. Pushed were:\n  {known}"
+    )
+
+
+def _draw(found: Trace) -> rich.tree.Tree:
+    root = rich.tree.Tree(f"[bold]{found.pushed.properties['pushed_destination']}[/]")
+    root.add(f"pushed by {_who(found.pusher)}")
+    evaluation = found.evaluator.outputs["evaluation"][0]
+    blessing = found.evaluator.outputs["blessing"][0]
+    verdict = root.add(f"verdict {_blessed(blessing)}: {_reason(blessing)}")
+    verdict.add(f"given by {_who(found.evaluator)}")
+    verdict.add("metrics " + _metrics(evaluation))
+    verdict.add("baseline " + _baseline(found.evaluator))
+    verdict.add(f"report {escape(evaluation.uri)}")
+    infra = found.validator.outputs["blessing"][0]
+    root.add(f"serving check {_blessed(infra)}: {_reason(infra)}").add(
+        f"given by {_who(found.validator)}"
+    )
+    _draw_model(root, found)
+    return root
+
+
+def _draw_model(root: rich.tree.Tree, found: Trace) -> None:
+    settings, info = _custom_config(found.trainer)
+    model = found.trainer.outputs["model"][0]
+    node = root.add(f"model #{model.artifact_id} {escape(model.uri)}")
+    node.add(f"trained by {_who(found.trainer)}")
+    node.add(f"code digest {info.get('code_digest', 'unknown')}")
+    configuration = node.add(f"config {settings.get('name', '')}")
+    text = yaml.safe_dump(
+        {key: value for key, value in settings.items() if key != "name"},
+        default_flow_style=None,
+        sort_keys=False,
+        width=100,
+    )
+    configuration.add(escape(text.rstrip()))
+    graph = found.transform.outputs["transform_graph"][0]
+    node.add(f"transform graph #{graph.artifact_id} by {_who(found.transform)}")
+    _draw_examples(node, found)
+
+
+def _draw_examples(node: rich.tree.Tree, found: Trace) -> None:
+    examples = found.example_gen.outputs["examples"][0]
+    data = node.add(f"examples #{examples.artifact_id} by {_who(found.example_gen)}")
+    for folder in _data_folders(found.example_gen):
+        data.add(f"data {escape(folder)}")
+    fingerprint = examples.properties.get("input_fingerprint", "unknown")
+    data.add(f"data fingerprint {escape(str(fingerprint))}")
+    data.add(f"code digest {found.example_gen.properties.get('code_digest')}")
+    if found.gate is not None:
+        verdict = found.gate.outputs["verdict"][0]
+        told = escape(str(verdict.properties.get("summary", "")))
+        data.add(f"data gate passed, {_who(found.gate)}: {told}")
+
+
+def _data_folders(example_gen: store.Execution) -> list[str]:
+    """The folders that were read, with the spans and versions that were found."""
+    base = str(example_gen.properties.get("input_base"))
+    config = json.loads(str(example_gen.properties.get("input_config", "{}")))
+    below = [pathlib.PurePath(s["pattern"]).parent for s in config.get("splits", [])]
+    return [str(pathlib.PurePath(base) / folder) for folder in below] or [base]
+
+
+def _custom_config(trainer: store.Execution) -> tuple[dict, dict[str, str]]:
+    custom = json.loads(str(trainer.properties.get("custom_config", "{}")))
+    return json.loads(custom.get("config", "{}")), custom.get("info", {})
+
+
+def _who(execution: store.Execution) -> str:
+    return (
+        f"{execution.node_id} (execution {execution.execution_id}, "
+        f"run {execution.run_id[:19]})"
+    )
+
+
+def _blessed(blessing: store.Artifact) -> str:
+    good = blessing.properties.get("blessed") == 1
+    return "[green]blessed[/]" if good else "[red]not blessed[/]"
+
+
+def _reason(artifact: store.Artifact) -> str:
+    return escape(str(artifact.properties.get("reason", "")))
+
+
+def _metrics(evaluation: store.Artifact) -> str:
+    numbers = {
+        key: value
+        for key, value in sorted(evaluation.properties.items())
+        if isinstance(value, float)
+    }
+    return ", ".join(f"{key} {value:.4f}" for key, value in numbers.items()) or "none"
+
+
+def _baseline(evaluator: store.Execution) -> str:
+    models = evaluator.inputs.get("baseline_model", [])
+    if not models:
+        return "none: no other model was blessed before"
+    return f"model #{models[0].artifact_id} {escape(models[0].uri)}"

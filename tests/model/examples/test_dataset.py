@@ -1,0 +1,221 @@
+import collections
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from foundation import errors
+from model import config
+from model.examples import categories, dataset
+
+_CLASSES = [categories.Category(3, "disk", 1), categories.Category(7, "box", 1)]
+_MEAN = np.zeros(3, np.float32)
+_STD = np.ones(3, np.float32)
+_PLAIN = {"crop_size": 32, "min_scale": 1.0, "max_scale": 1.0, "flip_probability": 0.0}
+
+
+def _settings(**changes):
+    values = {"batch_size": 2, "augment": _PLAIN, "max_instances": 5}
+    return config.TrainConfig(**{**values, **changes})
+
+
+def _mask(top, left, size=32, side=8):
+    mask = np.zeros([size, size], np.uint8)
+    mask[top : top + side, left : left + side] = 1
+    return mask
+
+
+def _load(serialized, settings=None, seed=(0, 0)):
+    lookup = categories.class_index_lookup(_CLASSES)
+    settings = settings or _settings()
+    load = dataset.load_example
+    return load(serialized, lookup, settings, _MEAN, _STD, tf.constant(seed))
+
+
+@pytest.fixture
+def ten_images(serialize_example, write_records, tmp_path):
+    """Two files of five images; image i is filled with i and has i % 3 instances."""
+    examples = [
+        serialize_example(
+            np.full([32, 32], number, np.uint8),
+            [_mask(4 * k, 4 * k) for k in range(number % 3)],
+            [3, 7][: number % 3],
+            image_id=number,
+        )
+        for number in range(10)
+    ]
+    return [
+        write_records(tmp_path / f"{part}.gz", examples[5 * part : 5 * part + 5])
+        for part in range(2)
+    ]
+
+
+def _batches(files, settings, seed=0, start_step=0, share=None):
+    return dataset.train_dataset(
+        files, _CLASSES, settings, _MEAN, _STD, seed, start_step, share
+    )
+
+
+def _numbers(batch):
+    return batch["images"].numpy()[:, 0, 0, 0].astype(int).tolist()
+
+
+def test_image_masks_and_classes_arrive_together(serialize_example):
+    pixels = np.random.default_rng(0).integers(0, 256, [32, 32, 3]).astype(np.uint8)
+    masks = [_mask(2, 3), _mask(10, 20)]
+    found = _load(serialize_example(pixels, masks, [7, 3]))
+    np.testing.assert_array_equal(found["images"], pixels)
+    np.testing.assert_array_equal(found["masks"], masks)
+    assert found["class_index"].numpy().tolist() == [1, 0]
+    assert int(found["num_instances"]) == 2
+
+
+def test_gray_images_get_three_equal_channels(serialize_example):
+    pixels = np.random.default_rng(0).integers(0, 256, [32, 32]).astype(np.uint8)
+    found = _load(serialize_example(pixels, [_mask(0, 0)], [3]))["images"]
+    np.testing.assert_array_equal(found, np.repeat(pixels[..., None], 3, axis=-1))
+
+
+def test_crowds_and_unknown_classes_are_left_out(serialize_example):
+    masks = [_mask(0, 0), _mask(8, 8), _mask(16, 16)]
+    example = serialize_example(
+        np.zeros([32, 32], np.uint8), masks, [3, 99, 7], crowds=[1, 0, 0]
+    )
+    found = _load(example)
+    np.testing.assert_array_equal(found["masks"], masks[2:])
+    assert found["class_index"].numpy().tolist() == [1]
+
+
+def test_instances_outside_the_crop_are_dropped(serialize_example):
+    settings = _settings(augment={**_PLAIN, "min_scale": 2.0, "max_scale": 2.0})
+    masks = [_mask(16 * (k // 2), 16 * (k % 2)) for k in range(4)]
+    example = serialize_example(np.zeros([32, 32], np.uint8), masks, [3] * 4)
+    counts = set()
+    for seed in range(20):
+        found = _load(example, settings, (0, seed))
+        visible = found["masks"].numpy().any(axis=(1, 2))
+        assert visible.all()
+        counts.add(int(found["num_instances"]))
+    assert min(counts) < 4
+
+
+def test_no_more_than_max_instances_are_kept(serialize_example):
+    masks = [_mask(k, k) for k in range(9)]
+    found = _load(serialize_example(np.zeros([32, 32], np.uint8), masks, [3] * 9))
+    assert int(found["num_instances"]) == 5
+    assert found["masks"].shape[0] == 5
+
+
+def test_an_image_without_instances_is_one_row_of_padding(serialize_example):
+    found = _load(serialize_example(np.zeros([32, 32], np.uint8), [], []))
+    assert int(found["num_instances"]) == 0
+    assert found["class_index"].numpy().tolist() == [-1]
+    assert int(tf.reduce_sum(tf.cast(found["masks"], tf.int32))) == 0
+
+
+def test_every_epoch_shows_every_image_once_in_another_order(ten_images):
+    batches = _batches(ten_images, _settings()).take(10)
+    numbers = [number for batch in batches for number in _numbers(batch)]
+    assert sorted(numbers[:10]) == sorted(numbers[10:]) == list(range(10))
+    assert numbers[:10] != numbers[10:]
+
+
+def test_batches_are_padded_to_their_largest_number_of_instances(ten_images):
+    for batch in _batches(ten_images, _settings()).take(5):
+        numbers = _numbers(batch)
+        counts = [number % 3 for number in numbers]
+        assert batch["num_instances"].numpy().tolist() == counts
+        assert batch["masks"].shape[1] == max(1, *counts)
+        padding = batch["class_index"].numpy() == -1
+        assert padding.sum(axis=1).tolist() == [
+            max(1, *counts) - count for count in counts
+        ]
+
+
+def test_xla_gets_static_shapes(ten_images):
+    spec = _batches(ten_images, _settings(xla=True)).element_spec
+    assert spec["masks"].shape.as_list() == [2, 5, 32, 32]
+
+
+def test_the_seed_alone_decides_what_comes(ten_images):
+    jitter = {"crop_size": 32, "min_scale": 0.5, "max_scale": 2.0}
+    settings = _settings(augment=jitter)
+    tf.random.set_seed(1)
+    first = [b["images"].numpy() for b in _batches(ten_images, settings).take(7)]
+    tf.random.set_seed(2)
+    again = [b["images"].numpy() for b in _batches(ten_images, settings).take(7)]
+    other = [b["images"].numpy() for b in _batches(ten_images, settings, 1).take(7)]
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize(
+    ("start", "changes"),
+    [
+        (1, {}),
+        (5, {}),
+        (8, {"keep_empty_images": False}),
+        (3, {"repeat_threshold": 1.0}),
+        (17, {"repeat_threshold": 1.0, "keep_empty_images": False}),
+    ],
+)
+def test_a_resumed_run_gets_the_batches_it_would_have_had(ten_images, start, changes):
+    colours = {"brightness": 0.5, "hue": 0.2}
+    jitter = {**_PLAIN, "min_scale": 0.5, "max_scale": 2.0, "colour_jitter": colours}
+    settings = _settings(augment=jitter, shuffle_images=4, **changes)
+    expected = list(_batches(ten_images, settings).take(start + 3))[start:]
+    found = list(_batches(ten_images, settings, start_step=start).take(3))
+    for batch, twin in zip(found, expected, strict=True):
+        for key in batch:
+            np.testing.assert_array_equal(batch[key], twin[key])
+
+
+def test_rare_classes_are_repeated_as_often_as_their_factor(ten_images):
+    # Class 3 is in 6 of 10 images, class 7 in 3: factors 1.29 and 1.83 at t = 1.
+    settings = _settings(repeat_threshold=1.0)
+    seen = collections.Counter()
+    for batch in _batches(ten_images, settings).take(400):
+        seen.update(_numbers(batch))
+    once = np.mean([seen[number] for number in (0, 3, 6, 9)])
+    for rest, factor in ((1, (10 / 6) ** 0.5), (2, (10 / 3) ** 0.5)):
+        often = np.mean([seen[number] for number in range(10) if number % 3 == rest])
+        assert often / once == pytest.approx(factor, rel=0.05)
+
+
+def test_copies_of_an_image_are_augmented_each_on_its_own(ten_images):
+    jitter = {**_PLAIN, "min_scale": 0.5, "max_scale": 2.0}
+    settings = _settings(augment=jitter, repeat_threshold=1.0, batch_size=1)
+    counts = collections.Counter()
+    for batch in _batches(ten_images, settings).take(13):
+        if int(batch["images"][0, 0, 0, 0]) == 2:
+            counts[int(tf.reduce_sum(tf.cast(batch["masks"], tf.int32)))] += 1
+    assert sum(counts.values()) == 2 and len(counts) == 2
+
+
+def test_a_share_of_the_batch_is_what_the_whole_batch_has_there(ten_images):
+    jitter = {**_PLAIN, "min_scale": 0.5, "max_scale": 2.0}
+    settings = _settings(augment=jitter, batch_size=4)
+    whole = _batches(ten_images, settings).take(4)
+    parts = _batches(ten_images, settings, share=range(2, 4)).take(4)
+    for batch, part in zip(whole, parts, strict=True):
+        for key in ("class_index", "num_instances"):
+            np.testing.assert_array_equal(part[key], batch[key])
+        for key in ("images", "masks"):
+            np.testing.assert_array_equal(part[key][2:], batch[key][2:])
+            assert not part[key][:2].numpy().any()
+        assert batch["images"][:2].numpy().any()
+
+
+def test_empty_images_can_be_left_out(ten_images):
+    batches = _batches(ten_images, _settings(keep_empty_images=False)).take(9)
+    numbers = {number for batch in batches for number in _numbers(batch)}
+    assert numbers == {number for number in range(10) if number % 3}
+
+
+def test_a_split_without_a_usable_image_is_refused(
+    serialize_example, write_records, tmp_path
+):
+    empty = serialize_example(np.zeros([32, 32], np.uint8), [], [])
+    files = [write_records(tmp_path / "empty.gz", [empty])]
+    with pytest.raises(errors.PipelineError, match="no image to train on"):
+        _batches(files, _settings(keep_empty_images=False))

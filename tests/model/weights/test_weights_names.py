@@ -1,0 +1,101 @@
+import re
+
+import numpy as np
+import pytest
+
+from model.weights import weights_names, weights_rules
+
+
+def test_a_convolution_becomes_height_width_in_out():
+    value = np.random.default_rng(0).normal(size=[5, 3, 2, 4])  # [O, I, h, w]
+    weights = {"layer2.1.conv3.weight": value}
+    (item,) = weights_names.translate(
+        weights, weights_rules.TORCHVISION
+    ).weights.items()
+    assert item[0] == "backbone/res3/block_1/conv_3/kernel"
+    assert item[1].dtype == np.float32
+    assert item[1][1, 2, 0, 4] == np.float32(value[4, 0, 1, 2])
+
+
+def test_stacked_projections_become_query_key_and_value():
+    stacked = np.arange(12.0).reshape(6, 2)  # three [2, 2], one below the other
+    layer = "sem_seg_head.predictor.transformer_cross_attention_layers.4.multihead_attn"
+    weights = {
+        f"{layer}.in_proj_weight": stacked,
+        f"{layer}.in_proj_bias": np.arange(6),
+    }
+    found = weights_names.translate(weights, weights_rules.DETECTRON2).weights
+    ours = "decoder/block_4/cross_attention"
+    np.testing.assert_array_equal(found[f"{ours}/query/kernel"], [[0, 2], [1, 3]])
+    np.testing.assert_array_equal(found[f"{ours}/key/kernel"], [[4, 6], [5, 7]])
+    np.testing.assert_array_equal(found[f"{ours}/value/kernel"], [[8, 10], [9, 11]])
+    np.testing.assert_array_equal(found[f"{ours}/value/bias"], [4, 5])
+
+
+HUGGING_FACE_LAYER = "resnet.encoder.stages.3.layers.2.layer.0"
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "rank", "ours"),
+    [
+        ("detectron2", "backbone.stem.conv1.norm.running_var", 1, "stem/norm/mov.*var"),
+        ("detectron2", "res4.22.shortcut.weight", 4, "res4/block_22/conv_shortcut/k.*"),
+        ("torchvision", "layer4.0.downsample.1.bias", 1, "res5/block_0/norm_short.*"),
+        ("torchvision", "bn1.weight", 1, "stem/norm/gamma"),
+        ("torchvision", "layer3.1.bn2.running_mean", 1, "res4/block_1/norm_2/mov.*an"),
+        (
+            "hugging_face",
+            f"{HUGGING_FACE_LAYER}.normalization.bias",
+            1,
+            "res5/block_2/",
+        ),
+    ],
+)
+def test_backbones_of_all_sources_end_at_our_names(source, name, rank, ours):
+    mapped = weights_names.translate({name: np.ones([2] * rank)}, source)
+    (found,) = mapped.weights
+    assert re.match(f"backbone/{ours}", found)
+    assert weights_names.recognise([name]) == source
+
+
+def test_what_no_rule_knows_is_unknown():
+    mapped = weights_names.translate(
+        {
+            "layer1.0.conv1.weight": np.ones([2, 2, 1, 1]),
+            "layer1.0.conv1.scale": np.ones(2),  # a part a convolution has not
+            "layer1.0.bn1.weight": np.ones([2, 2]),  # of another rank
+            "layer5.0.conv1.weight": np.ones([2, 2, 1, 1]),
+        },
+        weights_rules.TORCHVISION,
+    )
+    assert list(mapped.weights) == ["backbone/res2/block_0/conv_1/kernel"]
+    assert len(mapped.unknown) == 3
+
+
+def test_an_old_and_a_new_name_of_one_weight_are_not_both_taken():
+    prefix = "sem_seg_head.predictor."
+    weights = {
+        f"{prefix}query_feat.weight": np.zeros([2, 4]),
+        f"{prefix}static_query.weight": np.ones([2, 4]),
+    }
+    mapped = weights_names.translate(weights, weights_rules.DETECTRON2)
+    assert mapped.unknown == [f"{prefix}static_query.weight"]
+
+
+def test_projections_that_are_not_three_are_unknown():
+    name = "model.transformer_module.decoder.layers.0.cross_attn.in_proj_bias"
+    mapped = weights_names.translate({name: np.ones(7)}, weights_rules.HUGGING_FACE)
+    assert mapped.unknown == [name]
+
+
+def test_classifiers_are_dropped_and_counters_forgotten():
+    weights = {"fc.weight": np.ones([2, 2]), "bn1.num_batches_tracked": np.ones([])}
+    mapped = weights_names.translate(weights, weights_rules.TORCHVISION)
+    assert (mapped.weights, mapped.unknown, mapped.dropped) == ({}, [], ["fc.weight"])
+
+
+def test_a_checkpoint_of_something_else_is_not_recognised():
+    assert (
+        weights_names.recognise(["encoder.layer.0.attention.self.query.weight"]) is None
+    )
+    assert weights_names.recognise([]) is None
