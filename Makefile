@@ -49,8 +49,11 @@ test-all: setup ## The suite and the slow tests
 test-kubeflow: setup ## The compiled pipeline through KFP's local runner (18 minutes; MariaDB, PostgreSQL)
 	@$(PYTEST) tests/kubeflow_e2e --suite-minutes 90
 
-lint: setup ## Check formatting and style
+lint: setup ## Check format, style, who imports whom, and types
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
+	@$(BIN)/lint-imports --no-logo --no-cache
+	@# Told to, pyright does not ask PyPI whether there is a newer one.
+	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
 
 format: setup ## Rewrite files to the house format
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -36,9 +36,10 @@ setuptools.setup(
         "schemas",
     ],
     package_data={
-        "foundation": ["templates/*"],
-        "pipeline": ["configs/*.yaml", "*/templates/*"],
-        "components": ["*/*/templates/*"],
+        "foundation": ["py.typed", "templates/*"],
+        "model": ["py.typed"],
+        "components": ["py.typed", "*/*/templates/*"],
+        "pipeline": ["py.typed", "configs/*.yaml", "*/templates/*"],
         "schemas": ["*.pbtxt", "*.json"],
     },
     install_requires=requirements("runtime"),

@@ -16,8 +16,9 @@ from collections.abc import Callable, Mapping
 import tensorflow as tf
 
 from benchmarks import data_plain
+from components import wire
 from components.coco_example_gen import ingest_settings, ingestion, problems
-from components.coco_example_gen.read import annotations, layouts
+from components.coco_example_gen.read import layouts
 from model.examples import features
 
 
@@ -98,7 +99,7 @@ def read(data: pathlib.Path, out: pathlib.Path) -> dict[str, float]:
 
 
 def _record_folders(out: pathlib.Path) -> Mapping[str, str]:
-    return {name: str(out / name) for name in annotations.SPLITS}
+    return {name: str(out / name) for name in wire.SPLITS}
 
 
 def _sizes(out: pathlib.Path) -> dict[str, float]:

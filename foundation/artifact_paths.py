@@ -171,9 +171,27 @@ def write_whole(path: Path, content: bytes) -> None:
         path.write_bytes(content)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{uuid.uuid4().hex}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+    with whole_file(path) as partial:
+        partial.write_bytes(content)
+
+
+@contextlib.contextmanager
+def whole_file(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields a path beside `path`; what is written there becomes it at the end.
+
+    Nothing stays of it when the block does not end well.
+    """
+    partial = path.with_name(partial_name(path))
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def partial_name(path: Path) -> str:
+    """A new name beside a path, which no server takes for a version of a model."""
+    return f".{path.name}.{uuid.uuid4().hex}.partial"
 
 
 def pieces(path: Path) -> Iterator[bytes]:

@@ -11,8 +11,7 @@ import os
 import pathlib
 import shutil
 import tempfile
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from foundation import artifact_paths
 
@@ -109,27 +108,46 @@ def local_folder(path: artifact_paths.Path) -> Iterator[pathlib.Path]:
         yield here
 
 
+@contextlib.contextmanager
+def whole_folder(
+    target: pathlib.Path,
+    may_replace: Callable[[pathlib.Path], bool] = lambda _: True,
+) -> Iterator[pathlib.Path]:
+    """Yields a folder beside `target` that becomes `target` when the block ends well.
+
+    Args:
+        may_replace: whether it may replace what is at `target` by then, an empty folder
+            apart; asked with the new folder. What is replaced stays until then.
+    """
+    partial = target.with_name(artifact_paths.partial_name(target))
+    replaced = target.with_name(artifact_paths.partial_name(target))
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        try:
+            partial.replace(target)
+        except OSError:
+            if not target.exists():
+                raise
+            if may_replace(partial):
+                target.replace(replaced)
+                partial.replace(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        if replaced.exists() and not target.exists():
+            replaced.replace(target)
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
 def _copy_to_folder(
     source: artifact_paths.Path, target: pathlib.Path, names: Sequence[str]
 ) -> None:
-    """Copies beside the target and then renames."""
-    work = target.with_name(_work_name(target))
-    new, old = work / "new", work / "old"
-    try:
+    """Copies, unless another has copied at the same time."""
+    with whole_folder(target, lambda new: bool(lacking(target, new))) as new:
         if isinstance(source, pathlib.Path):
-            shutil.copytree(source, new)
+            shutil.copytree(source, new, dirs_exist_ok=True)
         else:
             _copy_files(source, new, names)
-        try:
-            new.replace(target)  # which may be an empty folder
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-            if lacking(target, new):  # else another copied at the same time
-                target.rename(old)
-                new.replace(target)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _copy_to_store(
@@ -139,7 +157,7 @@ def _copy_to_store(
 
     When it cannot read on, it writes what it has got so far.
     """
-    work = target.with_name(_work_name(target))
+    work = target.with_name(artifact_paths.partial_name(target))
     try:
         _copy_files(source, work, names)
         check_copy(work, source)
@@ -150,11 +168,6 @@ def _copy_to_store(
     for path in _paths(target):
         if _within(path, target) not in names:
             path.unlink(missing_ok=True)
-
-
-def _work_name(target: artifact_paths.Path) -> str:
-    """A name beside a target that no server takes for a version."""
-    return f".{target.name}.{uuid.uuid4().hex}.partial"
 
 
 def _copy_files(
@@ -191,7 +204,9 @@ def _paths(folder: artifact_paths.Path) -> list[artifact_paths.Path]:
             for name in names
         ]
     names = folder.names()
-    found = [folder / name for name in names if not name.endswith("/")]
+    found: list[artifact_paths.Path] = [
+        folder / name for name in names if not name.endswith("/")
+    ]
     for name in names:
         if name.endswith("/"):
             found += _paths(folder / name.rstrip("/"))

@@ -18,7 +18,7 @@ _LONGEST_LABEL = 100  # characters; Pillow refuses a million
 _MARGIN = 2  # px around an object, for its edge to be smoothed in
 
 Colour = tuple[int, int, int]
-Box = tuple[int, int, int, int]
+Box = tuple[float, float, float, float]
 
 
 class Detections(Protocol):
@@ -29,11 +29,16 @@ class Detections(Protocol):
         boxes: float [n, 4], xywh_px.
     """
 
-    masks: Sequence[dict]
-    boxes: Sequence[Sequence[float]]
-    class_names: Sequence[str]
-    scores: Sequence[float]
-    category_ids: Sequence[int]
+    @property
+    def masks(self) -> list[dict]: ...
+    @property
+    def boxes(self) -> np.ndarray: ...
+    @property
+    def class_names(self) -> list[str]: ...
+    @property
+    def scores(self) -> np.ndarray: ...
+    @property
+    def category_ids(self) -> np.ndarray: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +137,7 @@ def _paint(
     inside = Image.fromarray(near * 255)
     size = (inside.width * factor, inside.height * factor)
     inside = inside.resize(size, Image.Resampling.BICUBIC)  # smooth edges
-    inside = inside.point(lambda value: 255 if value >= 128 else 0)
+    inside = inside.point([0] * 128 + [255] * 128)
     core = inside
     for _ in range(max(1, max(canvas.size) // 250)):  # one pixel of outline each
         core = core.filter(ImageFilter.MinFilter(3))
@@ -148,7 +153,7 @@ def _write_label(
     label: str,
     corner: list[int],
     colour: Colour,
-    font: ImageFont.FreeTypeFont,
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
     taken: list[Box],
 ) -> Box:
     """Writes at the corner of the box, lower when another label is there already."""

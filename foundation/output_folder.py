@@ -1,12 +1,11 @@
 """A folder that a command writes: it appears when all of it is there, or not at all."""
 
 import contextlib
-import os
 import pathlib
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 
-from foundation import errors
+from foundation import artifact_trees, errors
 
 # Says that the folder may be replaced: nobody but the command put anything into it.
 _MARK = ".written_by_m2f"
@@ -62,18 +61,11 @@ def written(out: pathlib.Path, force: bool) -> Iterator[pathlib.Path]:
         force: see `require_free`.
     """
     target = out.absolute()
-    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
-    replaced = target.with_name(f".{target.name}.replaced-{os.getpid()}")
-    partial.mkdir()
-    try:
+
+    def is_free(_: pathlib.Path) -> bool:
+        require_free(target, [], force)
+        return True
+
+    with artifact_trees.whole_folder(target, is_free) as partial:
         yield partial
         (partial / _MARK).touch()
-        if target.exists():
-            require_free(target, [], force)
-            target.replace(replaced)
-        partial.replace(target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        if replaced.exists() and not target.exists():
-            replaced.replace(target)
-        shutil.rmtree(replaced, ignore_errors=True)

@@ -8,7 +8,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 _LOG_SECONDS = 30.0
 
@@ -20,13 +20,17 @@ class Task(Protocol):
         """Moves on by `count` units; `note` is a short text such as `loss 1.23`."""
 
 
-class Reporter(Protocol):
+_Task = TypeVar("_Task", bound=Task)
+
+
+class Reporter(Protocol[_Task]):
     """Whoever shows the bars."""
 
-    def start(self, description: str, total: int | None) -> Task:
+    def start(self, description: str, total: int | None) -> _Task:
         """Opens a bar of `total` units, or of an unknown number."""
+        ...
 
-    def finish(self, task: Task) -> None:
+    def finish(self, task: _Task) -> None:
         """Closes a bar."""
 
 

@@ -6,38 +6,30 @@ from tfx.dsl.compiler import compiler
 from tfx.proto.orchestration import pipeline_pb2
 
 from foundation import artifact_paths
-from pipeline import graph
+from pipeline import graph, locations
 from pipeline.nodes import ir
 from pipeline.settings import config
 
 
 def build(
-    settings: config.PipelineConfig,
-    data: tuple[str, ...],
-    root: artifact_paths.Path,
-    serving: artifact_paths.Path,
+    settings: config.PipelineConfig, shared: locations.Locations
 ) -> pipeline_pb2.Pipeline:
-    """Compiles the graph with the paths of one place.
+    """Compiles the graph with the paths of one machine or cluster.
 
     The run id stays a parameter, and no metadata store is named in it.
 
     Args:
-        data: the folders of annotated images.
-        root: artifacts go to `<root>/<name>`, the schema to `<root>/schemas`.
-        serving: blessed models go to `<serving>/<model name>/<version>`.
+        shared: of all pipelines there: artifacts of this one go to
+            `<artifact_root>/<name>`, the schema to `<artifact_root>/schemas`.
     """
-    locations = graph.Locations(
-        data_roots=data,
-        artifact_root=str(root / settings.name),
-        serving_root=str(serving),
-        schema_file=str(_schema_by_content(root / "schemas")),
-    )
-    return compiler.Compiler().compile(graph.create_pipeline(settings, locations))
+    schema = _schema_by_content(shared.artifact_root / "schemas")
+    own = shared.of_pipeline(settings.name, schema)
+    return compiler.Compiler().compile(graph.create_pipeline(settings, own))
 
 
 def _schema_by_content(folder: artifact_paths.Path) -> artifact_paths.Path:
     """The schema under a name that changes with its content, and only with it."""
-    content = graph.SCHEMA.read_bytes()
+    content = locations.SCHEMA.read_bytes()
     path = folder / f"{hashlib.sha256(content).hexdigest()[:16]}.pbtxt"
     ir.write_once(path, content)
     return path

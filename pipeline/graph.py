@@ -1,8 +1,5 @@
 """The graph: the one place that knows the nodes and how they hang together."""
 
-import dataclasses
-from importlib import resources
-
 from google.protobuf import json_format
 from tensorflow_model_analysis.proto import config_pb2
 from tfx import components as stock
@@ -15,6 +12,7 @@ from tfx.dsl.components.common import resolver
 from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.proto import pusher_pb2, trainer_pb2
 
+from components import wire
 from components.atomic_pusher import component as atomic_pusher
 from components.coco_evaluator import component as coco_evaluator
 from components.coco_evaluator import evaluator_settings
@@ -25,7 +23,12 @@ from foundation import artifact_paths, errors
 from model import config as model_config
 from model.examples import features
 from model.weights import starting_weights
-from pipeline.nodes import baseline, code_digest, previous_statistics
+from pipeline import locations
+from pipeline.nodes import (
+    baseline_resolver,
+    code_digest,
+    previous_statistics_resolver,
+)
 from pipeline.settings import beam_arguments, config
 
 # After TFX, which puts a stand-in where this version looks for a part of tfx-bsl.
@@ -38,29 +41,12 @@ _TRAINER_KEYS = {
     "train": True,
     "serve": set(model_config.ExportConfig.model_fields),
 }
-SCHEMA = resources.files("schemas") / "coco_examples.pbtxt"
-
-
-@dataclasses.dataclass(frozen=True)
-class Locations:
-    """Where a run reads and writes; the only thing a runner adds to the graph.
-
-    Attributes:
-        data_roots: the folders of annotated images, which are merged into one dataset.
-        artifact_root: TFX's pipeline root.
-        serving_root: blessed models go to `<serving_root>/<model name>/<version>`.
-        schema_file: the curated schema. TFX keys its cache by this path and not by
-            the content, so a path should name the content.
-    """
-
-    data_roots: tuple[str, ...]
-    artifact_root: str
-    serving_root: str
-    schema_file: str = str(SCHEMA)
 
 
 def create_pipeline(
-    settings: config.PipelineConfig, locations: Locations, with_history: bool = True
+    settings: config.PipelineConfig,
+    where: locations.Locations,
+    with_history: bool = True,
 ) -> tfx_pipeline.Pipeline:
     """Builds the nodes in the order an image travels them.
 
@@ -70,15 +56,17 @@ def create_pipeline(
     """
     return tfx_pipeline.Pipeline(
         pipeline_name=settings.name,
-        pipeline_root=locations.artifact_root,
-        components=_nodes(settings, locations, with_history),
+        pipeline_root=str(where.artifact_root),
+        components=_nodes(settings, where, with_history),
         enable_cache=settings.run.enable_cache,
-        beam_pipeline_args=_beam_args(settings, locations),
+        beam_pipeline_args=[*_beam_args(settings, where)],
     )
 
 
-def _beam_args(settings: config.PipelineConfig, locations: Locations) -> list[str]:
-    run, root = settings.run, locations.artifact_root
+def _beam_args(
+    settings: config.PipelineConfig, where: locations.Locations
+) -> list[str]:
+    run, root = settings.run, str(where.artifact_root)
     if run.beam_runner == "dataflow" and not artifact_paths.is_remote(root):
         raise errors.ConfigError(
             f"run.beam_runner dataflow: Google's machines cannot read {root}; wanted "
@@ -91,10 +79,10 @@ def _beam_args(settings: config.PipelineConfig, locations: Locations) -> list[st
 
 
 def _nodes(
-    settings: config.PipelineConfig, locations: Locations, with_history: bool
+    settings: config.PipelineConfig, where: locations.Locations, with_history: bool
 ) -> list[base_node.BaseNode]:
     example_gen = coco_example_gen.CocoExampleGen(
-        roots=locations.data_roots,
+        roots=where.data_roots,
         settings=settings.data.ingest_settings(),
         code_digest=code_digest.of_node("CocoExampleGen"),
     )
@@ -102,16 +90,16 @@ def _nodes(
         # Its machines do not see the volume of the data. The last arguments count.
         own = beam_arguments.build("local", settings.run.beam_workers, ())
         example_gen.with_beam_pipeline_args(own)
-    examples = example_gen.outputs["examples"]
-    schema_gen = import_schema_gen.ImportSchemaGen(schema_file=locations.schema_file)
+    examples = example_gen.outputs[wire.EXAMPLES]
+    schema_gen = import_schema_gen.ImportSchemaGen(schema_file=where.schema_file)
     schema = schema_gen.outputs["schema"]
     checks = _data_checks(settings, example_gen, schema, with_history)
     transform = _transform(settings, examples, schema)
     transform.add_upstream_node(checks[-1])
-    trainer = _trainer(settings, examples, transform.outputs["transform_graph"])
-    model = trainer.outputs["model"]
+    trainer = _trainer(settings, examples, transform.outputs[wire.TRANSFORM_GRAPH])
+    model = trainer.outputs[wire.MODEL]
     judges = _judges(settings, examples, model, with_history)
-    pusher = _pusher(settings, locations, model, *judges[-2:])
+    pusher = _pusher(settings, where, model, *judges[-2:])
     return [example_gen, schema_gen, *checks, transform, trainer, *judges, pusher]
 
 
@@ -123,18 +111,20 @@ def _data_checks(
 ) -> list[base_node.BaseNode]:
     """Statistics, anomalies, the statistics before, and the gate that reads them."""
     statistics_gen = stock.StatisticsGen(
-        examples=example_gen.outputs["examples"],
+        examples=example_gen.outputs[wire.EXAMPLES],
         stats_options=tfdv.StatsOptions(
             feature_allowlist=list(features.ANNOTATION_KEYS)
         ),
     )
-    statistics = statistics_gen.outputs["statistics"]
+    statistics = statistics_gen.outputs[wire.STATISTICS]
     validator = stock.ExampleValidator(statistics=statistics, schema=schema)
     before = [_statistics_before(statistics)] if with_history else []
-    found = before[0].outputs[previous_statistics.STATISTICS] if before else None
+    found = (
+        before[0].outputs[previous_statistics_resolver.STATISTICS] if before else None
+    )
     gate = data_gate.DataGate(
-        anomalies=validator.outputs["anomalies"],
-        report=example_gen.outputs["report"],
+        anomalies=validator.outputs[wire.ANOMALIES],
+        report=example_gen.outputs[wire.REPORT],
         statistics=statistics,
         previous_statistics=found,
         settings=settings.data.gate.model_dump_json(),
@@ -146,8 +136,8 @@ def _data_checks(
 
 def _statistics_before(statistics: types.BaseChannel) -> resolver.Resolver:
     return resolver.Resolver(
-        strategy_class=previous_statistics.PreviousStatistics,
-        **previous_statistics.channels(statistics),
+        strategy_class=previous_statistics_resolver.PreviousStatistics,
+        **previous_statistics_resolver.channels(statistics),
     ).with_id("PreviousStatistics")
 
 
@@ -162,7 +152,9 @@ def _judges(
     evaluator = coco_evaluator.CocoEvaluator(
         examples=examples,
         model=model,
-        baseline_model=baselines[0].outputs[baseline.MODEL] if baselines else None,
+        baseline_model=baselines[0].outputs[baseline_resolver.MODEL]
+        if baselines
+        else None,
         eval_config=json_format.MessageToJson(eval_config(settings.evaluate)),
         batch_size=settings.evaluate.batch_size,
         code_digest=code_digest.of_node("CocoEvaluator"),
@@ -178,25 +170,26 @@ def _judges(
 
 def _baseline(model: types.BaseChannel) -> resolver.Resolver:
     return resolver.Resolver(
-        strategy_class=baseline.LatestOtherBlessedModel, **baseline.channels(model)
+        strategy_class=baseline_resolver.LatestOtherBlessedModel,
+        **baseline_resolver.channels(model),
     ).with_id("LatestBlessedModel")
 
 
 def _pusher(
     settings: config.PipelineConfig,
-    locations: Locations,
+    where: locations.Locations,
     model: types.BaseChannel,
-    evaluator: coco_evaluator.CocoEvaluator,
-    validator: serving_validator.ServingValidator,
+    evaluator: base_node.BaseNode,
+    validator: base_node.BaseNode,
 ) -> atomic_pusher.Pusher:
-    folder = artifact_paths.of(locations.serving_root) / settings.serve.model_name
+    folder = where.serving_root / settings.serve.model_name
     destination = pusher_pb2.PushDestination(
         filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(folder))
     )
     return atomic_pusher.Pusher(
         model=model,
-        model_blessing=evaluator.outputs["blessing"],
-        infra_blessing=validator.outputs["blessing"],
+        model_blessing=evaluator.outputs[wire.BLESSING],
+        infra_blessing=validator.outputs[wire.BLESSING],
         push_destination=destination,
     )
 
@@ -205,14 +198,14 @@ def _transform(
     settings: config.PipelineConfig,
     examples: types.BaseChannel,
     schema: types.BaseChannel,
-) -> stock.Transform:
+) -> base_node.BaseNode:
     return stock.Transform(
         examples=examples,
         schema=schema,
         preprocessing_fn="model.examples.preprocessing.preprocessing_fn",
         custom_config={
-            "data": settings.data.model_dump_json(include=_IMAGE_KEYS),
-            "code_digest": code_digest.of_node("Transform"),
+            wire.TRANSFORM_CONFIG: settings.data.model_dump_json(include=_IMAGE_KEYS),
+            wire.CODE_DIGEST: code_digest.of_node("Transform"),
         },
         # Images stay encoded on disk; training augments before it resizes.
         materialize=False,
@@ -223,7 +216,7 @@ def _trainer(
     settings: config.PipelineConfig,
     examples: types.BaseChannel,
     transform_graph: types.BaseChannel,
-) -> stock.Trainer:
+) -> base_node.BaseNode:
     # Only what training depends on: a new threshold must not train again.
     trainer_config = settings.model_dump_json(
         include={**_TRAINER_KEYS, "data": _IMAGE_KEYS}
@@ -242,10 +235,10 @@ def _trainer(
         train_args=trainer_pb2.TrainArgs(num_steps=settings.train.steps),
         eval_args=trainer_pb2.EvalArgs(),
         custom_config={
-            "config": trainer_config,
-            "info": {
+            wire.TRAINER_CONFIG: trainer_config,
+            wire.TRAINER_INFO: {
                 "config": origin,
-                "code_digest": code_digest.of_node("Trainer"),
+                wire.CODE_DIGEST: code_digest.of_node("Trainer"),
                 **initial_weights(settings),
             },
         },
@@ -256,9 +249,11 @@ def initial_weights(settings: config.PipelineConfig) -> dict[str, str]:
     """Digest of the weights training starts from: other content is no cache hit.
 
     Raises:
+        ConfigError: there are none, and the network cannot be trained without.
         WeightsError: they cannot be read, or do not fit the configured network.
     """
     if settings.train.init_from is None:
+        starting_weights.check_random_start(settings.model.backbone)
         return {}
     path = artifact_paths.of(settings.train.init_from)
     starting_weights.check_fits(path, settings.model)

@@ -47,3 +47,17 @@ def gcs(object_store, monkeypatch):
     for name, value in object_store.environment().items():
         monkeypatch.setenv(name, value)
     return object_store
+
+
+@pytest.fixture
+def bucket(gcs, request):
+    """A folder of a bucket that no other test uses."""
+    from foundation import artifact_paths
+
+    return artifact_paths.of(f"gs://bucket/{request.node.name}")
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def root(request, tmp_path):
+    """A place for artifacts of either kind."""
+    return tmp_path if request.param == "folder" else request.getfixturevalue("bucket")

@@ -10,6 +10,7 @@ sees the other, because an object that is written is in every list from then on.
 """
 
 import secrets
+import typing
 from collections.abc import Callable
 
 from foundation import artifact_paths, artifact_trees
@@ -43,7 +44,11 @@ def place(
         claim.unlink(missing_ok=True)
         return False
     write_note({**mine, "version": str(version)})
-    artifact_trees.move_objects(staged, version, last=COMPLETE)
+    artifact_trees.move_objects(
+        typing.cast(artifact_paths.RemotePath, staged),
+        typing.cast(artifact_paths.RemotePath, version),
+        last=COMPLETE,
+    )
     claim.unlink(missing_ok=True)
     return True
 

@@ -9,6 +9,8 @@ can take back what was done. An object store renames no folders: see `objects`.
 import contextlib
 import hashlib
 import json
+import pathlib
+import typing
 
 from components.atomic_pusher import objects
 from foundation import artifact_paths
@@ -70,7 +72,7 @@ def _place(
     mine = {"staging": str(staged.parent)}
     write_note({**mine, "version": str(version)})
     try:
-        staged.rename(version)
+        typing.cast(pathlib.Path, staged).rename(version)  # objects are put elsewhere
     except OSError:
         write_note(mine)  # or `undo` would remove what is another's
         if version.exists():

@@ -4,6 +4,7 @@ from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
+from components import wire
 from components.coco_evaluator import executor
 
 
@@ -14,7 +15,7 @@ class CocoEvaluatorSpec(types.ComponentSpec):
         "eval_config": component_spec.ExecutionParameter(type=str),
         "batch_size": component_spec.ExecutionParameter(type=int),
         "example_split": component_spec.ExecutionParameter(type=str),
-        "code_digest": component_spec.ExecutionParameter(type=str),
+        wire.CODE_DIGEST: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
@@ -24,10 +25,10 @@ class CocoEvaluatorSpec(types.ComponentSpec):
         ),
     }
     OUTPUTS = {
-        "evaluation": component_spec.ChannelParameter(
+        wire.EVALUATION: component_spec.ChannelParameter(
             type=standard_artifacts.ModelEvaluation
         ),
-        "blessing": component_spec.ChannelParameter(
+        wire.BLESSING: component_spec.ChannelParameter(
             type=standard_artifacts.ModelBlessing
         ),
     }
@@ -55,7 +56,7 @@ class CocoEvaluator(base_component.BaseComponent):
         baseline_model: types.BaseChannel | None = None,
         batch_size: int = 1,
         code_digest: str = "",
-        example_split: str = "eval",
+        example_split: str = wire.EVAL_SPLIT,
     ):
         super().__init__(
             CocoEvaluatorSpec(

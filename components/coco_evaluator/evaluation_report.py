@@ -8,10 +8,10 @@ import math
 
 from tensorflow_model_analysis.proto import config_pb2
 
+from components import wire
 from components.coco_evaluator import assessment, coco_metrics, tfma_report
 from foundation import artifact_paths
 
-METRICS_FILENAME = "metrics.json"
 CLASSES_FILENAME = "classes.csv"
 BASELINE_FOLDER = "baseline"
 
@@ -34,7 +34,7 @@ def write(
         "baseline": _as_json(found.baseline),
     }
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / METRICS_FILENAME).write_text(text, encoding="utf-8")
+    (folder / wire.METRICS_FILE).write_text(text, encoding="utf-8")
     _write_classes(folder / CLASSES_FILENAME, found)
     tfma_report.write_validation(folder, found.verdict, found.baseline is None)
     if found.metrics is not None:

@@ -10,6 +10,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
+from components import wire
 from components.coco_evaluator import (
     assessment,
     blessing_rules,
@@ -18,8 +19,6 @@ from components.coco_evaluator import (
     thresholds,
 )
 from foundation import artifact_paths
-
-REASON_KEY = "reason"
 
 
 class Executor(base_executor.BaseExecutor):
@@ -34,8 +33,8 @@ class Executor(base_executor.BaseExecutor):
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         model = artifact_utils.get_single_instance(input_dict["model"])
         baselines = input_dict.get("baseline_model") or []
-        evaluation = artifact_utils.get_single_instance(output_dict["evaluation"])
-        blessing = artifact_utils.get_single_instance(output_dict["blessing"])
+        evaluation = artifact_utils.get_single_instance(output_dict[wire.EVALUATION])
+        blessing = artifact_utils.get_single_instance(output_dict[wire.BLESSING])
         eval_config, wanted = thresholds.parse(exec_properties["eval_config"])
 
         found = assessment.assess(
@@ -103,4 +102,4 @@ def _record_verdict(blessing: types.Artifact, verdict: blessing_rules.Verdict) -
     with fileio.open(f"{blessing.uri}/{name}", "w") as file:
         file.write(verdict.reason)
     blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, value)
-    blessing.set_string_custom_property(REASON_KEY, verdict.reason)
+    blessing.set_string_custom_property(wire.REASON, verdict.reason)

@@ -1,6 +1,6 @@
 """Rebuilds the COCO ground truth from stored examples."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -35,7 +35,7 @@ def from_records(
     }
 
 
-def _image(record: dict[str, np.ndarray]) -> dict:
+def _image(record: Mapping) -> dict:
     return {
         "id": int(record[features.IMAGE_ID]),
         "height": int(record[features.IMAGE_HEIGHT]),

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
+from components import wire
 from model.examples import features
 
 
 def files_of_split(folder: str) -> list[str]:
     """TFRecord files of a split's folder, in order; empty when there is none."""
-    return sorted(tf.io.gfile.glob(f"{folder}/*tfrecord*"))
+    return sorted(tf.io.gfile.glob(f"{folder}/{wire.RECORDS_GLOB}"))
 
 
 def annotations(files: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:
@@ -38,5 +39,6 @@ def image_batches(
 
 
 def _records(files: Sequence[str]) -> tf.data.Dataset:
-    compression = "GZIP" if all(name.endswith(".gz") for name in files) else ""
+    whole = all(name.endswith(wire.RECORDS_SUFFIX) for name in files)
+    compression = wire.RECORDS_COMPRESSION if whole else ""
     return tf.data.TFRecordDataset(list(files), compression_type=compression)

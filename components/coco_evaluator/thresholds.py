@@ -33,7 +33,8 @@ def parse(text: str) -> tuple[config_pb2.EvalConfig, Thresholds]:
 
     Raises:
         ConfigError: not an EvalConfig, or it holds a metric or a threshold that is
-            not checked here: a threshold that is passed over would bless too much.
+            not checked here, or one twice: a threshold that is passed over would bless
+            too much.
     """
     try:
         proto = json_format.Parse(text, config_pb2.EvalConfig())
@@ -41,13 +42,19 @@ def parse(text: str) -> tuple[config_pb2.EvalConfig, Thresholds]:
         raise errors.ConfigError(
             f"eval_config: not the JSON of a tfma.EvalConfig: {error}"
         ) from None
-    found = Thresholds()
+    metrics = []
     for spec in proto.metrics_specs:
         if spec.thresholds or spec.per_slice_thresholds or spec.cross_slice_thresholds:
             raise _unknown("thresholds outside of `metrics`")
-        for metric in spec.metrics:
-            found = _of_metric(metric)
-    return proto, found
+        metrics += spec.metrics
+    found = [_of_metric(metric) for metric in metrics]
+    if len(found) > 1:
+        raise errors.ConfigError(
+            f"eval_config: metrics_specs hold {METRIC!r} {len(found)} times, and one "
+            "would replace the thresholds of the other; wanted once. Put all "
+            "thresholds and slices into one of them."
+        )
+    return proto, found[0] if found else Thresholds()
 
 
 def _of_metric(metric: config_pb2.MetricConfig) -> Thresholds:
@@ -60,7 +67,14 @@ def _of_metric(metric: config_pb2.MetricConfig) -> Thresholds:
         if entry.threshold.HasField("change_threshold"):
             raise _unknown("a change threshold of a slice")
         for slicing in entry.slicing_specs:
-            floors[_class_name(slicing)] = _floor(entry.threshold)
+            name = _class_name(slicing)
+            if name in floors:
+                raise errors.ConfigError(
+                    f"eval_config: per_slice_thresholds name the class {name!r} twice, "
+                    f"with the lower bounds {floors[name]} and "
+                    f"{_floor(entry.threshold)}; wanted once. Drop one of them."
+                )
+            floors[name] = _floor(entry.threshold)
     change = metric.threshold.change_threshold
     return Thresholds(_floor(metric.threshold), _change(change), floors)
 

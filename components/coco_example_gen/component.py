@@ -7,7 +7,7 @@ from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.proto import example_gen_pb2
 from tfx.types import component_spec, standard_artifacts
 
-from components import artifact_types
+from components import artifact_types, wire
 from components.coco_example_gen import driver, executor, ingest_settings
 
 _DEFAULT_SETTINGS = ingest_settings.IngestSettings()
@@ -23,12 +23,16 @@ class CocoExampleGenSpec(types.ComponentSpec):
         "output_data_format": component_spec.ExecutionParameter(type=int),
         "output_file_format": component_spec.ExecutionParameter(type=int),
         "settings": component_spec.ExecutionParameter(type=str),
-        "code_digest": component_spec.ExecutionParameter(type=str),
+        wire.CODE_DIGEST: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {}
     OUTPUTS = {
-        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
-        "report": component_spec.ChannelParameter(type=artifact_types.IngestionReport),
+        wire.EXAMPLES: component_spec.ChannelParameter(
+            type=standard_artifacts.Examples
+        ),
+        wire.REPORT: component_spec.ChannelParameter(
+            type=artifact_types.IngestionReport
+        ),
     }
 
 

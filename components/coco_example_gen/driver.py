@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from tfx.components.example_gen import driver, input_processor
 from tfx.proto import example_gen_pb2, range_config_pb2
 
-from components.coco_example_gen import fingerprints
+from components.coco_example_gen import fingerprints, ingest_settings
 from components.coco_example_gen.read import layouts
 from foundation import errors
 
@@ -23,7 +23,9 @@ class RootProcessor(input_processor.FileBasedInputProcessor):
         try:
             return super().resolve_span_and_version()
         except ValueError as error:
-            pattern = pathlib.Path(self._input_base_uri, self._splits[0].pattern)
+            pattern = pathlib.Path(
+                self._input_base_uri, next(iter(self._splits)).pattern
+            )
             raise errors.CocoFormatError(
                 f"{pattern.parent}: no folder fits the placeholders: {error}."
             ) from None
@@ -92,7 +94,8 @@ class Driver(driver.FileBasedDriver):
         self, exec_properties, pipeline_info, component_info
     ) -> dict:
         settings = exec_properties["settings"]
-        self._layout = settings.IngestSettings.model_validate_json(settings).layout
+        found = ingest_settings.IngestSettings.model_validate_json(settings)
+        self._layout = found.layout
         return super().resolve_exec_properties(
             exec_properties, pipeline_info, component_info
         )

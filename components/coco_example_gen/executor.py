@@ -9,8 +9,9 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.utils import proto_utils
 
+from components import wire
 from components.coco_example_gen import driver, ingest_settings, ingestion
-from components.coco_example_gen.read import annotations, layouts
+from components.coco_example_gen.read import layouts
 from components.coco_example_gen.write import shards
 
 
@@ -18,15 +19,14 @@ class Executor(base_beam_executor.BaseBeamExecutor):
     """Turns annotated images into examples and a report of what was wrong with them."""
 
     def Do(self, input_dict, output_dict, exec_properties) -> None:
-        examples = artifact_utils.get_single_instance(output_dict["examples"])
-        ingestion_report = artifact_utils.get_single_instance(output_dict["report"])
+        examples = artifact_utils.get_single_instance(output_dict[wire.EXAMPLES])
+        ingestion_report = artifact_utils.get_single_instance(output_dict[wire.REPORT])
         settings = ingest_settings.IngestSettings.model_validate_json(
             exec_properties["settings"]
         )
-        examples.split_names = artifact_utils.encode_split_names(annotations.SPLITS)
+        examples.split_names = artifact_utils.encode_split_names(list(wire.SPLITS))
         record_folders = {
-            name: artifact_utils.get_split_uri([examples], name)
-            for name in annotations.SPLITS
+            name: artifact_utils.get_split_uri([examples], name) for name in wire.SPLITS
         }
         summary = ingestion.ingest(
             layouts.detect_all(_roots(exec_properties), settings.layout),
@@ -40,7 +40,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
     def _run_shards(self, work) -> None:
         with self._make_beam_pipeline() as pipeline:
-            (
+            _ = (
                 pipeline
                 | "Shards" >> beam.Create(work)
                 | "Spread" >> beam.Reshuffle()
@@ -50,14 +50,14 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
 def _roots(exec_properties):
     config = example_gen_pb2.Input()
-    proto_utils.json_to_proto(exec_properties["input_config"], config)
-    return driver.dataset_roots(exec_properties["input_base"], config.splits)
+    proto_utils.json_to_proto(exec_properties[wire.INPUT_CONFIG], config)
+    return driver.dataset_roots(exec_properties[wire.INPUT_BASE], config.splits)
 
 
 def _describe(examples, ingestion_report, summary) -> None:
     """Records formats and counts as properties, where lineage finds them."""
     examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
-    examples_utils.set_file_format(examples, "tfrecords_gzip")
+    examples_utils.set_file_format(examples, wire.RECORDS_FORMAT)
     for artifact in (examples, ingestion_report):
         artifact.set_string_custom_property("layout", summary["layout"])
         for split, counts in summary["splits"].items():

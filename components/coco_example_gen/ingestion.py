@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
+from components import wire
 from components.coco_example_gen import ingest_settings, problems
 from components.coco_example_gen.read import annotations, layouts
 from components.coco_example_gen.report import ingestion_report, report_page
@@ -13,7 +14,6 @@ from components.coco_example_gen.write import plans, shards
 from foundation import errors, progress
 
 RunShards = Callable[[list[plans.Shard]], None]
-PROBLEM_LINES_FILE = "problems.jsonl"
 
 
 def ingest(
@@ -42,7 +42,7 @@ def ingest(
     """
     _clear(record_folders, report_folder)
     results: dict[str, shards.Result] = {}
-    with recorded(f"{report_folder}/{PROBLEM_LINES_FILE}", settings) as log:
+    with recorded(f"{report_folder}/{wire.PROBLEM_LINES_FILE}", settings) as log:
         try:
             work = store(data, settings, work_folder, record_folders, run_shards, log)
             results = shards.read_results(work, log)
@@ -72,7 +72,7 @@ def detect(
         return layouts.detect_all(roots, settings.layout)
     except errors.CocoFormatError as error:
         _clear({}, report_folder)
-        with recorded(f"{report_folder}/{PROBLEM_LINES_FILE}", settings) as log:
+        with recorded(f"{report_folder}/{wire.PROBLEM_LINES_FILE}", settings) as log:
             known = ingestion_report.describe([], {}, log)
             known |= {"root": ", ".join(map(str, roots)), "layout": "not known"}
             _write_stopped(report_folder, known, log, error)
@@ -153,14 +153,14 @@ def _clear(record_folders: Mapping[str, str], report_folder: str) -> None:
     """Takes away what an earlier call left, its mark of completion first."""
     tf.io.gfile.makedirs(report_folder)
     for name in (
-        ingestion_report.SUMMARY_FILE,
-        ingestion_report.PROBLEMS_FILE,
-        report_page.PAGE_FILE,
+        wire.SUMMARY_FILE,
+        wire.PROBLEMS_FILE,
+        wire.REPORT_PAGE_FILE,
     ):
         if tf.io.gfile.exists(f"{report_folder}/{name}"):
             tf.io.gfile.remove(f"{report_folder}/{name}")
     for folder in record_folders.values():
         tf.io.gfile.makedirs(folder)
         for name in tf.io.gfile.listdir(folder):  # a pattern would match brackets
-            if name.startswith(plans.RECORDS_PREFIX):
+            if name.startswith(wire.RECORDS_PREFIX):
                 tf.io.gfile.remove(f"{folder}/{name}")

@@ -4,7 +4,7 @@ from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
-from components import artifact_types
+from components import artifact_types, wire
 from components.data_gate import executor
 
 
@@ -14,7 +14,7 @@ class DataGateSpec(types.ComponentSpec):
     PARAMETERS = {
         "settings": component_spec.ExecutionParameter(type=str),
         "num_queries": component_spec.ExecutionParameter(type=int),
-        "code_digest": component_spec.ExecutionParameter(type=str),
+        wire.CODE_DIGEST: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
         "anomalies": component_spec.ChannelParameter(
@@ -29,7 +29,7 @@ class DataGateSpec(types.ComponentSpec):
         "report": component_spec.ChannelParameter(type=artifact_types.IngestionReport),
     }
     OUTPUTS = {
-        "verdict": component_spec.ChannelParameter(type=artifact_types.DataVerdict),
+        wire.VERDICT: component_spec.ChannelParameter(type=artifact_types.DataVerdict),
     }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from components import wire
 from components.data_gate import checks, gate_settings, measurements
 
 
@@ -120,5 +121,5 @@ def _training_classes(
     report: measurements.IngestionReport,
 ) -> Iterator[tuple[int, str]]:
     """Instances and name of every class that training sees."""
-    for found in report.splits.get("train", {}).get("classes", ()):
+    for found in report.splits.get(wire.TRAIN_SPLIT, {}).get("classes", ()):
         yield found["objects"], found["name"]

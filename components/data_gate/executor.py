@@ -6,10 +6,9 @@ from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
+from components import wire
 from components.data_gate import decision, gate_settings, judgement, measurements
 from foundation import errors
-
-VERDICT_FILE = "verdict.json"
 
 
 class Executor(base_executor.BaseExecutor):
@@ -18,7 +17,7 @@ class Executor(base_executor.BaseExecutor):
     def Do(self, input_dict, output_dict, exec_properties) -> None:
         anomalies = artifact_utils.get_single_instance(input_dict["anomalies"])
         ingestion = artifact_utils.get_single_instance(input_dict["report"])
-        artifact = artifact_utils.get_single_instance(output_dict["verdict"])
+        artifact = artifact_utils.get_single_instance(output_dict[wire.VERDICT])
         verdict = judgement.judge(
             measurements.read_report(ingestion.uri),
             measurements.read_anomalies(anomalies.uri, _splits(anomalies)),
@@ -27,10 +26,10 @@ class Executor(base_executor.BaseExecutor):
             gate_settings.GateConfig.model_validate_json(exec_properties["settings"]),
             exec_properties["num_queries"],
         )
-        with fileio.open(f"{artifact.uri}/{VERDICT_FILE}", "w") as file:
+        with fileio.open(f"{artifact.uri}/{wire.VERDICT_FILE}", "w") as file:
             file.write(verdict.to_json())
-        artifact.set_int_custom_property("passed", int(verdict.passed))
-        artifact.set_string_custom_property("summary", verdict.summary)
+        artifact.set_int_custom_property(wire.VERDICT_PASSED, int(verdict.passed))
+        artifact.set_string_custom_property(wire.VERDICT_SUMMARY, verdict.summary)
         explanation = decision.explain(verdict)
         logging.info("DataGate: %s", explanation)
         for warning in verdict.warnings:

@@ -8,15 +8,16 @@ import pydantic
 from components.coco_example_gen import problems
 from foundation import config_section
 
+Severity = Literal["error", "warning", "off"]
 # The gate's answer to a kind of ingestion problem that is not named here. `error`
 # reaches the gate only when data.on_problem let ingestion go on without.
-_BY_SEVERITY = {
+_BY_SEVERITY: dict[str, Severity] = {
     "error": "warning",
     "dropped": "warning",
     "repaired": "off",
     "noted": "off",
 }
-_BY_KIND = {
+_BY_KIND: dict[str, Severity] = {
     "unsafe_path": "error",
     "missing_image": "error",
     "broken_image": "error",
@@ -36,7 +37,7 @@ class Check(config_section.Section):
         limit: the largest value that passes.
     """
 
-    severity: Literal["error", "warning", "off"]
+    severity: Severity
     limit: config_section.NonNegativeFloat
 
 
@@ -89,7 +90,7 @@ class GateConfig(config_section.Section):
         """Puts the defaults beside the keys that are given of a check."""
         if not isinstance(given, Mapping):
             return given
-        default = cls.model_fields[field.field_name].get_default(
+        default = cls.model_fields[str(field.field_name)].get_default(
             call_default_factory=True
         )
         if isinstance(default, Check):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
+from components import wire
 from components.coco_example_gen import problems
 
 # Names that stock ExampleValidator and StatisticsGen give their files.
@@ -31,8 +32,8 @@ class IngestionReport:
 
 def read_report(folder: str) -> IngestionReport:
     """Reads `summary.json` and `problems.json`."""
-    summary = json.loads(_read(f"{folder}/summary.json"))
-    listed = json.loads(_read(f"{folder}/problems.json"))["examples"]
+    summary = json.loads(_read(f"{folder}/{wire.SUMMARY_FILE}"))
+    listed = json.loads(_read(f"{folder}/{wire.PROBLEMS_FILE}"))["examples"]
     examples: dict[str, list[str]] = {}
     for problem in listed:
         examples.setdefault(problem["kind"], []).append(_describe(problem))
@@ -77,7 +78,7 @@ def num_examples(
     }
 
 
-def _describe(problem: Mapping[str, object]) -> str:
+def _describe(problem: Mapping) -> str:
     ids = {key: problem[key] for key in ("image_id", "annotation_id")}
     told = {key: problem[key] for key in ("kind", "file", "message")}
     return problems.Problem(**told, **ids, action="").describe()

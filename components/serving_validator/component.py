@@ -4,6 +4,7 @@ from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
+from components import wire
 from components.serving_validator import executor
 
 
@@ -14,14 +15,14 @@ class ServingValidatorSpec(types.ComponentSpec):
         "num_requests": component_spec.ExecutionParameter(type=int),
         "timeout_seconds": component_spec.ExecutionParameter(type=int),
         "example_split": component_spec.ExecutionParameter(type=str),
-        "code_digest": component_spec.ExecutionParameter(type=str),
+        wire.CODE_DIGEST: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
     }
     OUTPUTS = {
-        "blessing": component_spec.ChannelParameter(
+        wire.BLESSING: component_spec.ChannelParameter(
             type=standard_artifacts.InfraBlessing
         ),
     }
@@ -50,7 +51,7 @@ class ServingValidator(base_component.BaseComponent):
         num_requests: int = 3,
         code_digest: str = "",
         timeout_seconds: int = 300,
-        example_split: str = "eval",
+        example_split: str = wire.EVAL_SPLIT,
     ):
         super().__init__(
             ServingValidatorSpec(

@@ -9,14 +9,9 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
+from components import wire
 from components.serving_validator import validation
 from foundation import artifact_paths, artifact_trees
-
-# As TFX's own InfraValidator writes them; its constants are private.
-BLESSED_KEY = "blessed"
-BLESSED_FILENAME = "INFRA_BLESSED"
-NOT_BLESSED_FILENAME = "INFRA_NOT_BLESSED"
-REASON_KEY = "reason"
 
 
 class Executor(base_executor.BaseExecutor):
@@ -30,7 +25,7 @@ class Executor(base_executor.BaseExecutor):
     ) -> None:
         model = artifact_utils.get_single_instance(input_dict["model"])
         examples = artifact_utils.get_single_instance(input_dict["examples"])
-        blessing = artifact_utils.get_single_instance(output_dict["blessing"])
+        blessing = artifact_utils.get_single_instance(output_dict[wire.BLESSING])
         is_old = path_utils.is_old_model_artifact(model)
 
         place = artifact_paths.of(path_utils.serving_model_path(model.uri, is_old))
@@ -53,16 +48,17 @@ def _split_files(examples: types.Artifact, split: str) -> list[str]:
     if split not in artifact_utils.decode_split_names(examples.split_names):
         return []
     folder = artifact_utils.get_split_uri([examples], split)
-    return sorted(tf.io.gfile.glob(f"{folder}/*tfrecord*"))
+    return sorted(tf.io.gfile.glob(f"{folder}/{wire.RECORDS_GLOB}"))
 
 
 def _record(blessing: types.Artifact, found: validation.Validation) -> None:
     """Writes property and file, either of which TFX's Pusher goes by."""
-    name = BLESSED_FILENAME if found.passed else NOT_BLESSED_FILENAME
+    blessed, refused = wire.INFRA_BLESSED_FILE, wire.INFRA_NOT_BLESSED_FILE
+    name = blessed if found.passed else refused
     with fileio.open(f"{blessing.uri}/{name}", "w") as file:
         file.write(found.reason)
-    blessing.set_int_custom_property(BLESSED_KEY, int(found.passed))
-    blessing.set_string_custom_property(REASON_KEY, found.reason)
+    blessing.set_int_custom_property(wire.BLESSED, int(found.passed))
+    blessing.set_string_custom_property(wire.REASON, found.reason)
     if found.passed:
         blessing.set_float_custom_property("latency_ms", found.latency_ms)
         blessing.set_float_custom_property("load_seconds", found.load_seconds)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from components import wire
 from components.serving_validator import answer_checks, sandbox
 from foundation import artifact_paths, errors
 from model.serve import saved_model
@@ -81,7 +82,8 @@ def read_examples(files: Sequence[str], count: int) -> list[bytes]:
     """The first serialized tf.Examples of a split."""
     if not files:
         return []
-    compression = "GZIP" if all(name.endswith(".gz") for name in files) else ""
+    whole = all(name.endswith(wire.RECORDS_SUFFIX) for name in files)
+    compression = wire.RECORDS_COMPRESSION if whole else ""
     records = tf.data.TFRecordDataset(list(files), compression_type=compression)
     return list(records.take(count).as_numpy_iterator())
 

@@ -1,5 +1,6 @@
 """Training batches from stored examples."""
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -54,20 +55,29 @@ def train_dataset(
     lookup = categories.class_index_lookup(classes)
     first_image = start_step * settings.batch_size
     records = epochs.read(files, lookup, len(classes), settings, seed, first_image)
-    mine = share or range(settings.batch_size)
-
-    def load(index: tf.Tensor, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-        image_seed = tf.cast(tf.stack([tf.constant(seed, tf.int64), index]), tf.int32)
-        place = index % settings.batch_size
-        is_needed = (place >= mine.start) & (place < mine.stop)
-        return load_example(
-            serialized, lookup, settings, mean, std, image_seed, is_needed
-        )
-
+    load = functools.partial(_load_in_place, lookup, settings, mean, std, seed, share)
     examples = records.enumerate(first_image).map(
         load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
     )
     return _padded_batches(examples, settings).prefetch(_BATCHES_AHEAD)
+
+
+def _load_in_place(
+    lookup: tf.lookup.StaticHashTable,
+    settings: config.TrainConfig,
+    mean: np.ndarray,
+    std: np.ndarray,
+    seed: int,
+    share: range | None,
+    index: tf.Tensor,
+    serialized: tf.Tensor,
+) -> dict[str, tf.Tensor]:
+    """`load_example` of the image int64 [] since the first step."""
+    mine = share or range(settings.batch_size)
+    image_seed = tf.cast(tf.stack([tf.constant(seed, tf.int64), index]), tf.int32)
+    place = index % settings.batch_size
+    is_needed = (place >= mine.start) & (place < mine.stop)
+    return load_example(serialized, lookup, settings, mean, std, image_seed, is_needed)
 
 
 def load_example(
@@ -79,9 +89,7 @@ def load_example(
     seed: tf.Tensor,
     is_needed: tf.Tensor | bool = True,
 ) -> dict[str, tf.Tensor]:
-    """Decodes and augments one image.
-
-    Crowds, classes outside the table and instances emptied by the crop are left out.
+    """Decodes and augments one image, without crowds and what the crop emptied.
 
     Args:
         serialized: string [].
@@ -93,37 +101,61 @@ def load_example(
         num_instances int32 []; one padded instance when there is none.
     """
     example = features.parse_example(serialized)
-    size = tf.stack([example[features.IMAGE_HEIGHT], example[features.IMAGE_WIDTH]])
-    geometry = augment.draw_geometry(tf.cast(size, tf.int32), seed, settings.augment)
     crop_size = settings.augment.crop_size
-    crop = (size[0], *augment.looked_up(geometry, crop_size))
+    geometry, crop = _draw_crop(example, seed, settings.augment)
     runs, num_runs, class_index = _shown_instances(example, lookup, settings, crop)
     count = tf.size(class_index)
     missing = tf.maximum(1 - count, 0)
-
-    def pixels() -> tuple[tf.Tensor, tf.Tensor]:
-        image = preprocessing.decode(example[features.IMAGE_ENCODED])
-        shown = augment.crop_image(image, geometry, crop_size)
-        colour_seed = tf.random.fold_in(seed, _COLOUR_STREAM)
-        shown = colour_jitter.apply(shown, colour_seed, settings.augment.colour_jitter)
-        masks = mask_crop.masks(runs, num_runs, *crop)
-        below, right = (crop_size - tf.shape(masks)[axis] for axis in (1, 2))
-        return (
-            augment.pad_image(shown, crop_size, mean, std),
-            tf.pad(masks, [[0, missing], [0, below], [0, right]]),
-        )
-
-    def nothing() -> tuple[tf.Tensor, tf.Tensor]:
-        side = [crop_size, crop_size]
-        return tf.zeros([*side, 3]), tf.zeros([count + missing, *side], tf.uint8)
-
-    image, masks = tf.cond(tf.convert_to_tensor(is_needed), pixels, nothing)
+    image, masks = tf.cond(
+        tf.convert_to_tensor(is_needed),
+        lambda: (
+            _shown_pixels(example, geometry, settings.augment, mean, std, seed),
+            _padded(mask_crop.masks(runs, num_runs, *crop), missing, crop_size),
+        ),
+        lambda: _blank(count + missing, crop_size),
+    )
     return {
         "images": image,
         "masks": tf.ensure_shape(masks, [None, crop_size, crop_size]),
         "class_index": tf.pad(class_index, [[0, missing]], constant_values=-1),
         "num_instances": count,
     }
+
+
+def _draw_crop(
+    example: dict[str, tf.Tensor], seed: tf.Tensor, settings: config.AugmentConfig
+) -> tuple[augment.Geometry, tuple]:
+    """What is shown of an image, and the same as `mask_crop.masks` takes it."""
+    size = tf.stack([example[features.IMAGE_HEIGHT], example[features.IMAGE_WIDTH]])
+    geometry = augment.draw_geometry(tf.cast(size, tf.int32), seed, settings)
+    return geometry, (size[0], *augment.looked_up(geometry, settings.crop_size))
+
+
+def _padded(masks: tf.Tensor, missing: tf.Tensor, side: int) -> tf.Tensor:
+    """uint8 [N, h, w] with empty masks added and zeros below and on the right."""
+    below, right = (side - tf.shape(masks)[axis] for axis in (1, 2))
+    return tf.pad(masks, [[0, missing], [0, below], [0, right]])
+
+
+def _blank(count: tf.Tensor, side: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """A float32 image [S, S, 3] and uint8 masks [N, S, S] of zeros."""
+    return tf.zeros([side, side, 3]), tf.zeros([count, side, side], tf.uint8)
+
+
+def _shown_pixels(
+    example: dict[str, tf.Tensor],
+    geometry: augment.Geometry,
+    settings: config.AugmentConfig,
+    mean: np.ndarray,
+    std: np.ndarray,
+    seed: tf.Tensor,
+) -> tf.Tensor:
+    """The augmented image, float32 [S, S, 3]."""
+    image = preprocessing.decode(example[features.IMAGE_ENCODED])
+    image = augment.crop_image(image, geometry, settings.crop_size)
+    colour_seed = tf.random.fold_in(seed, _COLOUR_STREAM)
+    image = colour_jitter.apply(image, colour_seed, settings.colour_jitter)
+    return augment.pad_image(image, settings.crop_size, mean, std)
 
 
 def _shown_instances(

@@ -39,25 +39,36 @@ def read(
         epoch_seed = tf.stack([tf.constant(seed, tf.int64), epoch])
         names = tf.random.experimental.stateless_shuffle(list(files), epoch_seed)
         records = _read_once(names, lookup, settings)
-        if factors is not None:
+        repeats = factors
+        if repeats is not None:
             records = records.flat_map(
-                lambda record: _copied(record, lookup, factors, epoch_seed)
+                lambda record: _copied(record, lookup, repeats, epoch_seed)
             )
 
-        def shuffle_block(block: tf.Tensor, block_records: tf.Tensor) -> tf.Tensor:
-            block_seed = tf.random.fold_in(epoch_seed, block)
-            return tf.random.experimental.stateless_shuffle(block_records, block_seed)
-
-        # Dataset.shuffle takes no seed that changes from epoch to epoch by itself,
-        # which a resumed run needs to find its place again.
-        blocks = records.batch(settings.shuffle_images).enumerate()
-        return blocks.map(shuffle_block).prefetch(1).unbatch()
+        return _shuffled(records, settings.shuffle_images, epoch_seed)
 
     first_epoch, passed = _find_place(
         files, lookup, settings, factors, seed, first_image
     )
     epochs = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max)
     return epochs.flat_map(epoch_records).skip(passed)
+
+
+def _shuffled(
+    records: tf.data.Dataset, images: int, epoch_seed: tf.Tensor
+) -> tf.data.Dataset:
+    """Shuffles so many records at a time, by a seed int64 [2].
+
+    Dataset.shuffle takes no seed that changes from epoch to epoch by itself, which a
+    resumed run needs to find its place again.
+    """
+
+    def shuffle_block(block: tf.Tensor, block_records: tf.Tensor) -> tf.Tensor:
+        block_seed = tf.random.fold_in(epoch_seed, block)
+        return tf.random.experimental.stateless_shuffle(block_records, block_seed)
+
+    blocks = records.batch(images).enumerate()
+    return blocks.map(shuffle_block).prefetch(1).unbatch()
 
 
 def trained_classes(

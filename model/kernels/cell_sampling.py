@@ -33,7 +33,7 @@ def weighted_sums(
         tf.reshape(each, [batch * count, heads * samples])
         for each in (x_px, y_px, weights)
     )
-    total = _summed(layout, sampling_layout.Samples(*rows, image), maps)
+    total = _summed(layout, sampling_layout.Samples(*rows, image=image), maps)
     return tf.reshape(total, [batch, count, heads, maps[0].shape[-1]])
 
 

@@ -191,7 +191,7 @@ class _Block(keras.layers.Layer):
             conv.build(shape)
             shape = (*shape[:-1], conv.channels)
             norm.build(shape)
-        if self.shortcut_conv:
+        if self.shortcut_conv and self.shortcut_norm:
             self.shortcut_conv.build(pixels_shape)
             self.shortcut_norm.build(shape)
 

@@ -38,7 +38,8 @@ class DeformableAttention(keras.layers.Layer):
         self.offsets = linear.Linear(
             2 * samples,
             keras.initializers.Zeros(),
-            keras.initializers.Constant(ring),
+            # Keras says float, and takes an array as well.
+            keras.initializers.Constant(ring),  # pyright: ignore[reportArgumentType]
             name="sampling_offsets",
             dtype=policy,
         )

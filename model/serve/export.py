@@ -34,9 +34,11 @@ class ImageTransform(Protocol):
 
     def from_encoded(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
         """string [B] -> `image`, `content_size`, `original_size`."""
+        ...
 
     def from_pixels(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """uint8 [B, H, W, 3] -> the same."""
+        ...
 
 
 class Network(Protocol):
@@ -52,6 +54,7 @@ class Network(Protocol):
         self, images: tf.Tensor, training: bool
     ) -> dict[str, tuple[tf.Tensor, ...]]:
         """float32 [B, H, W, 3] -> `class_logits`, `mask_logits`, the last is final."""
+        ...
 
 
 class ServingModule(tf.Module):

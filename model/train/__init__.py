@@ -1,0 +1,9 @@
+"""The training loop, over one device or several machines.
+
+In come a network, batches and `config.TrainConfig`; out come trained weights,
+TensorBoard curves and checkpoints that an interrupted training goes on from. `trainer`
+is the loop, `checkpoints` keeps its state, `cluster` says who is who among several
+processes, and `train_worker` is run with -m by each pod that trains along.
+"""
+
+__all__ = ["checkpoints", "cluster", "train_worker", "trainer"]

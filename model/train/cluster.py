@@ -117,7 +117,7 @@ def share(batch_size: int) -> range:
 
     Replicas take equal parts of the batch in their order, worker by worker.
     """
-    index, number = _task().get("index", 0), max(len(_hosts()), 1)
+    index, number = int(_task().get("index", 0)), max(len(_hosts()), 1)
     return range(index * batch_size // number, (index + 1) * batch_size // number)
 
 

@@ -9,6 +9,7 @@ import os
 import sys
 import types
 from collections.abc import Sequence
+from typing import Any
 
 from foundation import artifact_paths, errors
 from model import run_fn
@@ -22,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     cluster.configure(options.hosts, options.index)
     logging.info("Worker %d waits for a call in %s", options.index, options.folder)
     try:
-        call = types.SimpleNamespace(**cluster.wait_for_call(options.folder))
+        call: Any = types.SimpleNamespace(**cluster.wait_for_call(options.folder))
         run_fn.run_fn(call)
     except (errors.UserError, errors.PipelineError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -67,10 +67,10 @@ def train(
         PipelineError: a loss is no longer finite.
     """
     host_memory.share_heaps()
-    strategy = strategy or make_strategy(settings)
-    with strategy.scope():
+    spread = strategy or make_strategy(settings)
+    with spread.scope():
         model_optimizer = optimizer.AdamW(model.trainable_variables, settings)
-    step = training_step.TrainingStep(model, model_optimizer, settings, strategy)
+    step = training_step.TrainingStep(model, model_optimizer, settings, spread)
     folder = checkpoint_dir or run_dir / "checkpoints"
     saved = checkpoints.Checkpoints(model, model_optimizer, folder)
     start = saved.restore_latest()
@@ -141,7 +141,9 @@ class _Run:
         self._logged = (number, now)
         speed = steps * self._settings.batch_size / max(since, 1e-9)
         self.note = f"loss {self._losses['total']:.2f}  img/s {speed:.0f}"
-        scalars = {f"loss/{term}": loss for term, loss in self._losses.items()}
+        scalars: dict[str, float | np.ndarray] = {
+            f"loss/{term}": loss for term, loss in self._losses.items()
+        }
         for term in criterion.TERMS:
             scalars[f"loss_last_layer/{term}"] = values[term][-1]
         scalars["learning_rate"] = values["learning_rate"]

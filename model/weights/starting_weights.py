@@ -17,7 +17,7 @@ import numpy as np
 from foundation import artifact_paths, errors
 from model import config
 from model.examples import categories
-from model.weights import safetensors, weights_architecture
+from model.weights import tensor_files, weights_architecture
 
 _FORMAT = "mask2former-tfx weights 1"
 _KERNEL, _BIAS = "decoder/class_head/kernel", "decoder/class_head/bias"
@@ -57,7 +57,7 @@ def save(path: pathlib.Path, values: Mapping[str, np.ndarray], header: Header) -
     if header.network:
         fields["network"] = header.network.model_dump(mode="json")
     texts = {key: json.dumps(value) for key, value in fields.items()}
-    safetensors.write(path, values, {"format": _FORMAT, **texts})
+    tensor_files.write(path, values, {"format": _FORMAT, **texts})
 
 
 def read(path: artifact_paths.Path) -> tuple[dict[str, np.ndarray], Header]:
@@ -67,7 +67,7 @@ def read(path: artifact_paths.Path) -> tuple[dict[str, np.ndarray], Header]:
         WeightsError: there is no such file, or it is of another kind.
     """
     check_exists(path)
-    values, texts = safetensors.read(path)
+    values, texts = tensor_files.read(path)
     if texts.pop("format", None) != _FORMAT:
         raise errors.WeightsError(
             f"{path} was not made by this program. Make it usable first: "
@@ -103,6 +103,21 @@ def check_exists(path: artifact_paths.Path) -> None:
     """
     if not path.is_file():
         raise errors.WeightsError(f"{path} is not a file; expected a weights file")
+
+
+def check_random_start(backbone: config.BackboneConfig) -> None:
+    """Refuses norms that take their statistics from weights, where there are none.
+
+    Raises:
+        ConfigError: the backbone has them.
+    """
+    if backbone.norm == "frozen_batch":
+        raise errors.ConfigError(
+            "model.backbone.norm: frozen_batch keeps the statistics of the weights it "
+            "starts from, and train.init_from names none, so that it would normalise "
+            "nothing. Name weights that `m2f weights convert` made (train.init_from), "
+            "or train from scratch with model.backbone.norm=group."
+        )
 
 
 def check_fits(path: artifact_paths.Path, settings: config.ModelConfig) -> None:
@@ -235,11 +250,14 @@ def _class_head(
 
 def _matches(header: Header, classes: Sequence[categories.Category]) -> dict[int, int]:
     """The file's class for each of ours that it has."""
+    known: dict[str | int, int]
+    keys: list[str | int]
     if header.class_names is not None:
         known = {_folded(name): place for place, name in enumerate(header.class_names)}
         keys = [_folded(item.name) for item in classes]
     else:
-        known = {number: place for place, number in enumerate(header.category_ids)}
+        ids = header.category_ids or ()
+        known = {number: place for place, number in enumerate(ids)}
         keys = [item.category_id for item in classes]
     return {index: known[key] for index, key in enumerate(keys) if key in known}
 

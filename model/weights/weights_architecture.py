@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import keras
 import numpy as np
@@ -12,7 +13,7 @@ from model.network import backbone, mask2former
 
 _LISTED = 20
 _LEVELS, _POINTS = 3, 4
-_DEPTHS = {
+_DEPTHS: dict[tuple[tuple[int, ...], bool], Literal[18, 34, 50, 101]] = {
     ((2, 2, 2, 2), False): 18,
     ((3, 4, 6, 3), False): 34,
     ((3, 4, 6, 3), True): 50,

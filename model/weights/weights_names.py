@@ -41,7 +41,7 @@ def translate(weights: Mapping[str, np.ndarray], source: str) -> Mapped:
         layer, _, part = name.rpartition(".")
         found = _find(layer, weights_rules.RULES[source])
         change = _KINDS[found[1]].get(part) if found else None
-        if change is None or np.ndim(value) != change.rank:
+        if found is None or change is None or np.ndim(value) != change.rank:
             unknown.append(name)
             continue
         try:

@@ -10,7 +10,7 @@ import dataclasses
 import math
 import pathlib
 import pickletools
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -109,7 +109,7 @@ class _Kind:
     """A NumPy number type under construction."""
 
     code: str
-    byte_order: str = "<"
+    byte_order: Literal["<", ">", "=", "|"] = "<"
 
     def dtype(self) -> np.dtype:
         kind = np.dtype(self.code)
@@ -246,7 +246,7 @@ def _array_from_state(_, shape, kind: _Kind, fortran: bool, content) -> np.ndarr
 
 
 def _array(
-    content: bytes | str, kind: _Kind, shape: tuple[int, ...], order: str
+    content: bytes | str, kind: _Kind, shape: tuple[int, ...], order: Literal["C", "F"]
 ) -> np.ndarray:
     dtype = kind.dtype()
     content = _bytes(content)

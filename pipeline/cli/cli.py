@@ -28,6 +28,23 @@ SetOption = Annotated[
         help="Override a configuration value, as in train.batch_size=4; repeatable.",
     ),
 ]
+BeamRunnerOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="local|portable|flink|dataflow",
+        help="Where ingestion, statistics and Transform run; dataflow needs a "
+        "cluster with its root in gs://.",
+    ),
+]
+BeamArgsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--beam-arg",
+        metavar="ARG",
+        help="Raw argument for Beam, as --beam-arg=--job_endpoint=host:8099; "
+        "repeatable.",
+    ),
+]
 ModelOption = Annotated[
     pathlib.Path,
     typer.Option(help="A pushed model: its folder, or one version below it."),
@@ -98,23 +115,8 @@ def run(
     ],
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     overrides: SetOption = None,
-    beam_runner: Annotated[
-        str | None,
-        typer.Option(
-            metavar="local|portable|flink|dataflow",
-            help="Where ingestion, statistics and Transform run; dataflow needs a "
-            "cluster with its root in gs://.",
-        ),
-    ] = None,
-    beam_args: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--beam-arg",
-            metavar="ARG",
-            help="Raw argument for Beam, as --beam-arg=--job_endpoint=host:8099; "
-            "repeatable.",
-        ),
-    ] = None,
+    beam_runner: BeamRunnerOption = None,
+    beam_args: BeamArgsOption = None,
 ) -> None:
     """Run the whole graph on your own data.
 

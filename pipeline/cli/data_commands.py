@@ -5,11 +5,12 @@ import json
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import rich.console
 
-from foundation import console, errors, output_folder, progress
+from components import wire
+from foundation import artifact_paths, console, errors, output_folder, progress
 from pipeline.settings import config, config_file
 
 
@@ -40,7 +41,8 @@ def check(
             _tell_latest(folders, data, terminal)
             terminal.print(findings)
         if html is not None:
-            _copy(findings.page, html)
+            with artifact_paths.whole_file(html) as partial:
+                partial.write_bytes(findings.page.read_bytes())
             if not as_json:
                 terminal.print(f"page: {html}", soft_wrap=True, markup=False)
     findings.raise_if_stopped(
@@ -116,7 +118,7 @@ def convert(
     return 0
 
 
-def _left_out(summary: dict) -> str:
+def _left_out(summary: Mapping) -> str:
     """What the conversion lost, by kind of problem; empty when it lost nothing."""
     return ", ".join(
         f"{kind} {each['count']}"
@@ -179,15 +181,12 @@ def _report_kept(report: pathlib.Path, out: pathlib.Path) -> Iterator[None]:
     Args:
         report: is not there any more after the block; without a layout it never is.
     """
-    from components.coco_example_gen import ingestion
-    from components.coco_example_gen.report import ingestion_report as report_files
-    from components.coco_example_gen.report import report_page
 
     beside = _beside(out)
     files = (
-        ingestion.PROBLEM_LINES_FILE,
-        report_files.PROBLEMS_FILE,
-        report_page.PAGE_FILE,
+        wire.PROBLEM_LINES_FILE,
+        wire.PROBLEMS_FILE,
+        wire.REPORT_PAGE_FILE,
     )
     output_folder.discard(beside, files)  # of a conversion that stopped earlier
     try:
@@ -203,15 +202,8 @@ def _report_kept(report: pathlib.Path, out: pathlib.Path) -> Iterator[None]:
         with output_folder.written(beside, force=False) as folder:
             for name in files:
                 shutil.copyfile(report / name, folder / name)
-        page = beside / report_page.PAGE_FILE
+        page = beside / wire.REPORT_PAGE_FILE
         raise errors.CocoFormatError(f"{error}\nThe report is {page}.") from None
-
-
-def _copy(page: pathlib.Path, target: pathlib.Path) -> None:
-    """Writes the target whole, or not at all."""
-    partial = target.with_name(f".{target.name}.partial")
-    partial.write_bytes(page.read_bytes())
-    partial.replace(target)
 
 
 def _load(source: str | None, overrides: Sequence[str]) -> config.PipelineConfig:

@@ -8,12 +8,15 @@ node to TFX's launcher, which goes by our own metadata store: `run_node.py`.
 import dataclasses
 import json
 import pathlib
+import typing
 
-import kfp
+from kfp import compiler as kfp_compiler
 from kfp import dsl
+from kfp.dsl import base_component
 from tfx.dsl.compiler import compiler
 
-from pipeline import graph
+from foundation import artifact_paths
+from pipeline import graph, locations
 from pipeline.cluster import (
     kubeflow_checks,
     kubeflow_names,
@@ -63,19 +66,22 @@ def compile_yaml(
         trainer_labels=kubeflow_workers.chief_labels(settings),
     )
     out.parent.mkdir(parents=True, exist_ok=True)
-    kfp.compiler.Compiler().compile(_pipeline(settings, dag, launcher), str(out))
+    kfp_compiler.Compiler().compile(_pipeline(settings, dag, launcher), str(out))
     return dag
 
 
 def dag_of(settings: config.PipelineConfig) -> Dag:
     """Node ids and edges; they depend on no path, so none has to exist here."""
     cluster = settings.kubeflow
-    data = data_roots.parse(cluster.data)
-    locations = graph.Locations(data, cluster.root, cluster.serving_root)
+    where = locations.Locations(
+        data_roots=data_roots.parse(cluster.data),
+        artifact_root=artifact_paths.of(cluster.root),
+        serving_root=artifact_paths.of(cluster.serving_root),
+    )
     # The weights are where the pods are: the first task looks at them.
     train = settings.train.model_copy(update={"init_from": None})
     shape = settings.model_copy(update={"train": train})
-    compiled = compiler.Compiler().compile(graph.create_pipeline(shape, locations))
+    compiled = compiler.Compiler().compile(graph.create_pipeline(shape, where))
     upstream = {
         node.pipeline_node.node_info.id: tuple(node.pipeline_node.upstream_nodes)
         for node in compiled.nodes
@@ -95,7 +101,7 @@ def embedded_config(settings: config.PipelineConfig) -> str:
 
 def _pipeline(
     settings: config.PipelineConfig, dag: Dag, launcher: kubeflow_tasks.Launcher
-) -> dsl.base_component.BaseComponent:
+) -> base_component.BaseComponent:
     @dsl.pipeline(
         name=kubeflow_names.pipeline_name(settings.name),
         description="Trains, evaluates, blesses and pushes a Mask2Former.",
@@ -109,4 +115,5 @@ def _pipeline(
             before = [prepare, *(tasks[name] for name in upstream)]
             tasks[node_id] = kubeflow_tasks.node_task(launcher, node_id, before)
 
-    return pipeline
+    # The decorator's annotation names a function; what it makes is a component.
+    return typing.cast(base_component.BaseComponent, pipeline)

@@ -2,8 +2,10 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from kfp import dsl, kubernetes
+from kfp.dsl import base_component
 
 from pipeline.cluster import kubeflow_names
 from pipeline.metadata import metadata_url
@@ -51,7 +53,7 @@ def prepare_task(
         overrides: str,
         run_name: str,
         run_id: str,
-        reference: dsl.OutputPath(str),
+        reference: dsl.OutputPath(str),  # pyright: ignore[reportInvalidTypeForm]
     ) -> dsl.ContainerSpec:
         arguments = {
             "--config-json": launcher.config_json,
@@ -95,7 +97,7 @@ def node_task(
     return _configure(task, launcher, node_id)
 
 
-def _component(launcher: Launcher, node_id: str) -> dsl.base_component.BaseComponent:
+def _component(launcher: Launcher, node_id: str) -> base_component.BaseComponent:
     def node(
         run_id: str, reference: str, summary: dsl.Output[dsl.Markdown]
     ) -> dsl.ContainerSpec:
@@ -113,7 +115,7 @@ def _component(launcher: Launcher, node_id: str) -> dsl.base_component.BaseCompo
 
 def _reporting_component(
     launcher: Launcher, node_id: str
-) -> dsl.base_component.BaseComponent:
+) -> base_component.BaseComponent:
     def node(
         run_id: str,
         reference: str,
@@ -140,7 +142,7 @@ def _container(
     return dsl.ContainerSpec(
         image=launcher.cluster.image,
         command=[*launcher.command, action],
-        args=flat,
+        args=list[Any](flat),
     )
 
 

@@ -6,6 +6,7 @@ import sys
 
 import rich.console
 
+from components import wire
 from foundation import console, errors, progress
 from pipeline.cluster import node_log
 from pipeline.metadata import metadata_url
@@ -84,8 +85,8 @@ def _run(
     from tfx.dsl.compiler import constants
     from tfx.orchestration.portable import runtime_parameter_utils
 
+    from pipeline import clean_ups
     from pipeline.cluster import kfp_outputs
-    from pipeline.local import serving_folder
     from pipeline.metadata import store
     from pipeline.nodes import node_launch
 
@@ -96,7 +97,9 @@ def _run(
     address, password = metadata_url.from_environment()
     connection = metadata_url.connection_config(address, password)
     try:
-        result = node_launch.launch(compiled, node_id, run_id, connection)
+        result = node_launch.launch(
+            compiled, node_id, run_id, connection, clean_ups.BY_NODE
+        )
     except (errors.UserError, errors.PipelineError):
         raise
     except Exception:
@@ -106,12 +109,21 @@ def _run(
     records = store.Store(metadata_url.connect(address, password)).run(run_id)
     execution = records.get(node_id)
     if execution is not None:
-        for pushed in execution.outputs.get("pushed_model", []):
-            if pushed.properties.get("pushed") == 1 and serving_folder.restore(pushed):
-                say("the pushed version was gone and is back in its place")
-        for line in kfp_outputs.lines(execution):
-            say(line)
+        _tell(execution, say)
     if summary_out is not None:
         kfp_outputs.write_summary(summary_out, result, execution)
     if report_out is not None:
         kfp_outputs.write_report(report_out, execution)
+
+
+def _tell(execution, say: _Say) -> None:
+    """Says what a node left, and puts back a pushed version that is gone."""
+    from pipeline.cluster import kfp_outputs
+    from pipeline.local import serving_folder
+
+    for pushed in execution.outputs.get(wire.PUSHED_MODEL, []):
+        is_pushed = pushed.properties.get(wire.PUSHED) == 1
+        if is_pushed and serving_folder.restore(pushed):
+            say("the pushed version was gone and is back in its place")
+    for line in kfp_outputs.lines(execution):
+        say(line)

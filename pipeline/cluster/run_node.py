@@ -12,7 +12,8 @@ import sys
 from collections.abc import Sequence
 
 from foundation import artifact_paths, console, errors
-from pipeline.cluster import node_log, places, supervisor
+from pipeline import clean_ups
+from pipeline.cluster import node_log, pod_locations, supervisor
 from pipeline.metadata import metadata_url
 from pipeline.nodes import attempts, executions, ir
 
@@ -60,10 +61,10 @@ def _parser() -> argparse.ArgumentParser:
 def _prepare(options: argparse.Namespace) -> int:
     address, _ = metadata_url.from_environment()
     with console.quiet(_NOWHERE):
-        here = places.require(options.data, options.root, options.serving)
+        here = pod_locations.require(options.data, options.root, options.serving)
     print(f"prepare: metadata {address.url}", flush=True)
     with (
-        node_log.opened(here.root, options.run_id, "prepare") as log,
+        node_log.opened(here.artifact_root, options.run_id, "prepare") as log,
         console.quiet(log.file),
     ):
         console.prepare_libraries(log.file)
@@ -72,7 +73,7 @@ def _prepare(options: argparse.Namespace) -> int:
         request = run_preparation.Request(
             config_json=options.config_json,
             overrides=options.overrides,
-            places=here,
+            where=here,
             run_id=options.run_id,
             run_name=options.run_name,
             graph_digest=options.graph_digest,
@@ -102,8 +103,8 @@ def _supervise(options: argparse.Namespace) -> int:
 def _attempt(
     options: argparse.Namespace, node_run: executions.NodeRun, log: node_log.NodeLog
 ) -> int:
-    """Runs the node's process, and mends if it was cut off."""
-    attempt = attempts.Attempt(node_run.marks)
+    """Runs the node's process, and rolls back if it was cut off."""
+    attempt = attempts.Attempt(node_run.lease)
     waiting = f"{options.node_id}: waiting until another attempt has stopped"
     attempt.start(lambda: print(waiting, flush=True))
     with supervisor.Supervisor() as watching:
@@ -117,22 +118,23 @@ def _attempt(
             )
             return 1
         if ending.was_cut_off:
-            _mend(ending, node_run, log)
+            _roll_back(ending, node_run, log)
     attempt.end()
     if ending.stopped_by:
         return 128 + ending.stopped_by
     return 1 if ending.was_cut_off else ending.code
 
 
-def _mend(
+def _roll_back(
     ending: supervisor.Ending, node_run: executions.NodeRun, log: node_log.NodeLog
 ) -> None:
     """Clears up after a process that could not do so itself."""
     print(f"error: {node_run.node_id}: {_cut_off(ending, log.file)}", file=sys.stderr)
     with console.quiet(log.file):
         address, password = metadata_url.from_environment()
-        mended = executions.mend(metadata_url.connect(address, password), node_run)
-    for execution_id in mended:
+        store = metadata_url.connect(address, password)
+        rolled_back = executions.roll_back(store, node_run, clean_ups.BY_NODE)
+    for execution_id in rolled_back:
         print(
             f"execution {execution_id} is recorded as failed and what it had written "
             "is removed",

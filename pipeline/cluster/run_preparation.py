@@ -17,8 +17,8 @@ from tfx.orchestration.portable.mlmd import common_utils, context_lib
 from tfx.proto.orchestration import pipeline_pb2
 
 from foundation import errors
-from pipeline import compiled_graph
-from pipeline.cluster import places, run_overrides
+from pipeline import clean_ups, compiled_graph, locations
+from pipeline.cluster import run_overrides
 from pipeline.metadata import metadata_handle, metadata_url
 from pipeline.nodes import executions, ir
 from pipeline.settings import config
@@ -38,7 +38,7 @@ class Request:
 
     config_json: str
     overrides: str
-    places: places.Places
+    where: locations.Locations
     run_id: str
     run_name: str
     graph_digest: str
@@ -56,8 +56,7 @@ def prepare(request: Request) -> str:
     settings = read_settings(request.config_json, request.overrides)
     address, password = metadata_url.from_environment()
     metadata_url.wait(address, password, _SECONDS_TO_WAIT)
-    here = request.places
-    compiled = compiled_graph.build(settings, here.data, here.root, here.serving)
+    compiled = compiled_graph.build(settings, request.where)
     found = ir.graph_digest(compiled)
     if found != request.graph_digest:
         raise errors.ConfigError(
@@ -65,10 +64,10 @@ def prepare(request: Request) -> str:
             f"overrides {request.overrides!r} give another graph, {found}. Compile "
             "the pipeline again with `m2f kubeflow compile` and this image."
         )
-    reference = ir.write(compiled, here.root)
+    reference = ir.write(compiled, request.where.artifact_root)
     connection = metadata_url.connection_config(address, password)
     _register(compiled, request, connection)
-    _mend_earlier_runs(compiled, connection)
+    _roll_back_earlier_runs(compiled, connection)
     return reference
 
 
@@ -120,17 +119,19 @@ def _register(
         _name_run(handle.store, request)
 
 
-def _mend_earlier_runs(
+def _roll_back_earlier_runs(
     compiled: pipeline_pb2.Pipeline, connection: metadata_store_pb2.ConnectionConfig
 ) -> None:
-    """Mends; what cannot be mended must not keep this run from starting."""
+    """Rolls back; where that fails it must not keep this run from starting."""
     try:
         with metadata_handle.Handle(connection) as handle:
-            mended = executions.mend_abandoned(handle.store, compiled)
+            found = executions.roll_back_abandoned(
+                handle.store, compiled, clean_ups.BY_NODE
+            )
     except OSError:
         logging.exception("earlier runs could not be cleared up")
     else:
-        logging.info("recorded as failed: executions %s of earlier runs", mended)
+        logging.info("recorded as failed: executions %s of earlier runs", found)
 
 
 def _name_run(store: metadata_store.MetadataStore, request: Request) -> None:
@@ -138,6 +139,6 @@ def _name_run(store: metadata_store.MetadataStore, request: Request) -> None:
     run = store.get_context_by_type_and_name(
         constants.PIPELINE_RUN_CONTEXT_TYPE_NAME, request.run_id
     )
-    if request.run_name:
+    if request.run_name and run is not None:
         run.custom_properties["run_name"].string_value = request.run_name
         store.put_contexts([run])

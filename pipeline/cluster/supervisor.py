@@ -1,8 +1,9 @@
 """Runs the process of one node and clears up after it, however it ends.
 
 A node's process can hang in compiled code, run out of memory or be told to stop, and
-can do nothing about it then. So a small process starts it, waits, and mends: an
-execution that was cut off is recorded as failed and what it half wrote is removed.
+can do nothing about it then. So a small process starts it, waits, and rolls
+back: an execution that was cut off is recorded as failed and what it half wrote is
+removed.
 The two live and die together: the node's process ends when its pipe from this one does.
 """
 
@@ -38,14 +39,16 @@ class Ending:
         return self.stopped_by is not None or self.code < 0
 
 
-class Leave(Protocol):
+class Permission(Protocol):
     """Tells whether a process may write."""
 
     def may_go_on(self) -> bool:
         """Whether it may just now; answers at once."""
+        ...
 
     def settled(self, hold: Callable[[], None]) -> bool:
         """Whether it may still, once that is known; calls `hold` until then."""
+        ...
 
 
 class Supervisor:
@@ -69,19 +72,21 @@ class Supervisor:
     def __exit__(self, *_: object) -> None:
         self._restored.close()
 
-    def run(self, command: Sequence[str], leave: Leave | None = None) -> Ending:
+    def run(
+        self, command: Sequence[str], permission: Permission | None = None
+    ) -> Ending:
         """Runs a command to its end, or kills it when it has to stop.
 
-        It has to at SIGTERM, at SIGINT, and when it has no longer leave to write.
+        It has to at SIGTERM, at SIGINT, and when it no longer has permission to write.
         """
         child = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
         self._child = child
         if self._stopped_by:  # while the process was being made
             self._send(signal.SIGKILL)
         ended = threading.Event()
-        if leave is not None:
+        if permission is not None:
             threading.Thread(
-                target=self._watch, args=(leave, ended), daemon=True
+                target=self._watch, args=(permission, ended), daemon=True
             ).start()
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         ended.set()
@@ -89,16 +94,16 @@ class Supervisor:
         self._child = None  # once it is waited for, its number may become another's
         return Ending(child.wait(), self._stopped_by)
 
-    def _watch(self, leave: Leave, ended: threading.Event) -> None:
-        """Holds the process while its leave is in doubt, and kills it without.
+    def _watch(self, permission: Permission, ended: threading.Event) -> None:
+        """Holds the process while its permission is in doubt, and kills it without.
 
         It is stopped again and again: whoever thaws frozen processes one by one may
         come to it later than to this one. Should this one be killed meanwhile, the
         other writes nothing more, and ends with the pod.
         """
         while not ended.wait(_SECONDS_BETWEEN_LOOKS):
-            if not leave.may_go_on():
-                goes_on = leave.settled(lambda: self._send(signal.SIGSTOP))
+            if not permission.may_go_on():
+                goes_on = permission.settled(lambda: self._send(signal.SIGSTOP))
                 self._send(signal.SIGCONT if goes_on else signal.SIGKILL)
 
     def _stop(self, number: int, frame: object) -> None:

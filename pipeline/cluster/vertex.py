@@ -14,8 +14,8 @@ from tfx.dsl.components.base import base_component
 from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
-from foundation import errors
-from pipeline import graph
+from foundation import artifact_paths, errors
+from pipeline import graph, locations
 from pipeline.cluster import kubeflow_names, run_vertex, vertex_checks
 from pipeline.settings import config, data_roots, kubeflow_config
 
@@ -66,20 +66,20 @@ def compile_pipeline(
 
 def _pipeline(settings: config.PipelineConfig) -> tfx_pipeline.Pipeline:
     cluster = settings.kubeflow
-    digest = hashlib.sha256(graph.SCHEMA.read_bytes()).hexdigest()[:16]
-    locations = graph.Locations(
+    digest = hashlib.sha256(locations.SCHEMA.read_bytes()).hexdigest()[:16]
+    where = locations.Locations(
         data_roots=tuple(
             vertex_checks.mounted(root) for root in data_roots.parse(cluster.data)
         ),
-        artifact_root=cluster.root,
-        serving_root=vertex_checks.mounted(cluster.serving_root),
-        schema_file=f"{run_vertex.PACKAGED}schemas/{graph.SCHEMA.name}#{digest}",
+        artifact_root=artifact_paths.of(cluster.root),
+        serving_root=artifact_paths.of(vertex_checks.mounted(cluster.serving_root)),
+        schema_file=f"{run_vertex.PACKAGED}schemas/{locations.SCHEMA.name}#{digest}",
     )
     # Vertex AI's cache goes by the name of the data folder and not by its content.
     run = settings.run.model_copy(update={"enable_cache": False})
     changes = {"name": kubeflow_names.pipeline_name(settings.name), "run": run}
     return graph.create_pipeline(
-        settings.model_copy(update=changes), locations, with_history=False
+        settings.model_copy(update=changes), where, with_history=False
     )
 
 

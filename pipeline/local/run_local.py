@@ -15,7 +15,7 @@ from tfx.dsl.compiler import constants
 from tfx.orchestration import metadata
 from tfx.orchestration.portable import runtime_parameter_utils
 
-from pipeline import compiled_graph
+from pipeline import clean_ups, compiled_graph
 from pipeline.local import workspace
 from pipeline.nodes import node_launch
 from pipeline.settings import config
@@ -51,8 +51,7 @@ def run(
         UserError: from a node that refused its input.
         PipelineError: when a node failed.
     """
-    roots = tuple(str(root.expanduser().absolute()) for root in data)
-    compiled = compiled_graph.build(settings, roots, space.artifacts, space.serving)
+    compiled = compiled_graph.build(settings, space.run_locations(data))
     run_id = datetime.datetime.now().isoformat()
     runtime_parameter_utils.substitute_runtime_parameter(
         compiled, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
@@ -62,7 +61,9 @@ def run(
     for position, node in enumerate(compiled.nodes, start=1):
         node_id = node.pipeline_node.node_info.id
         observer.started(node_id, position, len(compiled.nodes))
-        result = node_launch.launch(compiled, node_id, run_id, connection)
+        result = node_launch.launch(
+            compiled, node_id, run_id, connection, clean_ups.BY_NODE
+        )
         results.append(result)
         observer.finished(node_id, result.state, result.seconds)
     return RunResult(run_id, results)

@@ -1,5 +1,6 @@
 """Keeps the folder of pushed models and the metadata store in agreement."""
 
+from components import wire
 from components.atomic_pusher import objects
 from foundation import artifact_paths, artifact_trees
 from pipeline.metadata import store
@@ -16,7 +17,7 @@ def restore(pushed: store.Artifact) -> bool:
     Raises:
         OSError: the copy cannot be read, or the version cannot be written.
     """
-    version = artifact_paths.of(str(pushed.properties["pushed_destination"]))
+    version = artifact_paths.of(str(pushed.properties[wire.PUSHED_DESTINATION]))
     copy = artifact_paths.of(pushed.uri)
     if _is_whole(version, copy):
         return False

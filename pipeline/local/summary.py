@@ -7,13 +7,13 @@ import pathlib
 import rich.console
 from rich.markup import escape
 
+from components import wire
 from foundation import console as durations
 from foundation import terminal_text
 from pipeline.local import run_local, serving_folder, workspace
 from pipeline.metadata import store
 
 _METRICS = ("mask_ap", "mask_ap50", "mask_ap75", "num_images")
-_VERDICT_FILE = "verdict.json"  # in the data gate's output
 _MOST_WARNINGS = 3
 _LONGEST_WARNING = 160  # characters
 
@@ -50,41 +50,43 @@ def read(metadata: store.Store, run_id: str) -> Outcome:
     """Reads the outcome of a run from the metadata store."""
     nodes = metadata.run(run_id)
     evaluator, infra = nodes["CocoEvaluator"], nodes["ServingValidator"]
-    blessing = evaluator.outputs["blessing"][0]
-    evaluation = evaluator.outputs["evaluation"][0]
-    infra_blessing = infra.outputs["blessing"][0]
+    blessing = evaluator.outputs[wire.BLESSING][0]
+    evaluation = evaluator.outputs[wire.EVALUATION][0]
+    infra_blessing = infra.outputs[wire.BLESSING][0]
     trainer = nodes["Trainer"]
     pushed = [
         artifact
-        for artifact in nodes["Pusher"].outputs.get("pushed_model", [])
-        if artifact.properties.get("pushed") == 1
+        for artifact in nodes["Pusher"].outputs.get(wire.PUSHED_MODEL, [])
+        if artifact.properties.get(wire.PUSHED) == 1
     ]
     restored = bool(pushed) and serving_folder.restore(pushed[0])
     return Outcome(
-        blessed=blessing.properties.get("blessed") == 1,
-        serving_ready=infra_blessing.properties.get("blessed") == 1,
-        pushed_to=pushed[0].properties["pushed_destination"] if pushed else None,
+        blessed=blessing.properties.get(wire.BLESSED) == 1,
+        serving_ready=infra_blessing.properties.get(wire.BLESSED) == 1,
+        pushed_to=str(pushed[0].properties[wire.PUSHED_DESTINATION])
+        if pushed
+        else None,
         pushed_now=bool(pushed) and nodes["Pusher"].state == "complete",
         restored=restored,
         reasons={
-            "CocoEvaluator": str(blessing.properties.get("reason", "")),
-            "ServingValidator": str(infra_blessing.properties.get("reason", "")),
+            "CocoEvaluator": str(blessing.properties.get(wire.REASON, "")),
+            "ServingValidator": str(infra_blessing.properties.get(wire.REASON, "")),
         },
         warnings=_warnings(nodes["DataGate"]),
-        data_report=f"{nodes['CocoExampleGen'].outputs['report'][0].uri}/report.html",
+        data_report=f"{nodes['CocoExampleGen'].outputs[wire.REPORT][0].uri}/{wire.REPORT_PAGE_FILE}",
         metrics={
             key: float(evaluation.properties[key])
             for key in _METRICS
             if key in evaluation.properties
         },
         report=evaluation.uri,
-        model=trainer.outputs["model"][0].uri,
-        tensorboard=trainer.outputs["model_run"][0].uri,
+        model=trainer.outputs[wire.MODEL][0].uri,
+        tensorboard=trainer.outputs[wire.MODEL_RUN][0].uri,
     )
 
 
 def _warnings(gate: store.Execution) -> list[str]:
-    file = pathlib.Path(gate.outputs["verdict"][0].uri, _VERDICT_FILE)
+    file = pathlib.Path(gate.outputs[wire.VERDICT][0].uri, wire.VERDICT_FILE)
     return json.loads(file.read_text(encoding="utf-8"))["warnings"]
 
 

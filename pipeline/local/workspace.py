@@ -5,9 +5,10 @@ import datetime
 import fcntl
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from foundation import artifact_paths, errors
+from pipeline import locations
 
 
 class Workspace:
@@ -49,6 +50,11 @@ class Workspace:
                     f"workspace {self.root}: {path} is not writable by this user. "
                     "Change its permissions or name another with --workspace."
                 )
+
+    def run_locations(self, data: Sequence[pathlib.Path]) -> locations.Locations:
+        """Where runs on these folders of annotated images read and write."""
+        roots = tuple(str(root.expanduser().absolute()) for root in data)
+        return locations.Locations(roots, self.artifacts, self.serving)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

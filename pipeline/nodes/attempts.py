@@ -1,14 +1,15 @@
-"""Which attempt of a node is at work: it alone writes, and shows that it is alive.
+"""Which attempt of a node holds its lease: it alone writes, and shows that it is alive.
 
 Kubernetes replaces a pod whose machine does not answer, though its process may be at
-work there still. So each attempt leaves a mark beside the outputs and takes the node
-over from the one before. Whoever finds that another has taken over stops, and so does
-who cannot reach the marks any more. Clocks of two machines are never compared.
+work there still. So each attempt takes the node's lease, files beside the outputs, over
+from the one before, and renews it by heartbeats. Whoever finds that another holds the
+lease stops, and so does who cannot reach it any more. Clocks of two machines are never
+compared.
 
-An attempt whose last look at the marks is too old may have been frozen: it is held
+An attempt whose last look at the lease is too old may have been frozen: it is held
 until it has looked again. That is as safe as to end it, for it writes as little; and
-when its own name is still there, nobody has touched what it was writing: who takes over
-leaves another name, and who clears up removes this one first.
+when it still holds the lease, nobody has touched what it was writing: who takes over
+puts another name there, and who rolls back removes this one first.
 """
 
 import contextlib
@@ -26,103 +27,108 @@ from collections.abc import Callable, Sequence
 from foundation import artifact_paths, errors
 
 _MOMENT = 0.05  # seconds
+# Names of files: earlier versions may have left such.
+_HOLDER = "at-work"
+_HEARTBEAT = "attempt-"
 
 
 @dataclasses.dataclass(frozen=True)
-class Pace:
+class LeaseTimes:
     """Times in seconds.
 
     Attributes:
-        beat: between two signs of life, each with a look at who is at work.
-        cut_off: an attempt that has not reached the marks for so long writes no more.
-        patience: it then tries so much longer to reach them, and else gives up.
-        stop: after this an attempt that was taken over, or shows no sign of life, has
+        heartbeat: between two heartbeats, each with a look at who holds the lease.
+        cut_off: an attempt that has not reached the lease for so long writes no more.
+        patience: it then tries so much longer to reach it, and else gives up.
+        stop: after this an attempt that was taken over, or sends no heartbeat, has
             stopped. More than `cut_off` and than the minute a network file system may
-            show old content, with a beat on top.
+            show old content, with a heartbeat on top.
     """
 
-    beat: float = 10.0
+    heartbeat: float = 10.0
     cut_off: float = 60.0
     patience: float = 30.0
     stop: float = 100.0
 
 
-class Marks:
-    """The marks of one node in one run: who is at work, and every attempt's beats."""
+class Lease:
+    """The lease of one node in one run: who holds it, and each attempt's heartbeats."""
 
     def __init__(self, node_folder: artifact_paths.Path, run_id: str):
         self._folder = node_folder / ".system" / "attempts"
         self._name = re.sub(r"[^A-Za-z0-9_-]+", "-", run_id)
 
-    def at_work(self) -> str:
+    def holder(self) -> str:
         """The attempt that took over last.
 
         Raises:
-            OSError: none did, or the marks cannot be reached.
+            OSError: none did, or the lease cannot be reached.
         """
-        return self._path("at-work").read_text(encoding="utf-8")
+        return self._path(_HOLDER).read_text(encoding="utf-8")
 
     def take_over(self, attempt: str) -> None:
-        self._write("at-work", attempt)
+        self._write(_HOLDER, attempt)
 
-    def beat(self, attempt: str, count: int) -> None:
+    def renew(self, attempt: str, count: int) -> None:
+        """Leaves an attempt's heartbeat of that number."""
         content = {"count": count, "process": _identity(os.getpid())}
-        self._write(f"attempt-{attempt}", json.dumps(content))
+        self._write(f"{_HEARTBEAT}{attempt}", json.dumps(content))
 
-    def beats(self) -> dict[str, int]:
-        """Attempts that may be alive and how often each has shown it.
+    def heartbeats(self) -> dict[str, int]:
+        """Attempts that may be alive, and the number of the last heartbeat of each.
 
         Raises:
-            OSError: the marks cannot be reached, so there may be more.
+            OSError: the lease cannot be reached, so there may be more.
         """
         found = {}
-        for path in self._found("attempt-"):
+        for path in self._found(_HEARTBEAT):
             with contextlib.suppress(FileNotFoundError):
                 content = json.loads(path.read_text(encoding="utf-8"))
                 if not _has_ended(content["process"]):
                     found[path.name.rpartition("-")[2]] = content["count"]
         return found
 
-    def remove(self, attempt: str) -> None:
-        """Removes the mark of an attempt that has stopped.
+    def give_up(self, attempt: str) -> None:
+        """Removes the heartbeat of an attempt that has stopped.
 
-        `at-work` stays: between a look at it and its removal another may take over.
+        The holder's name stays: between a look at it and its removal another may take
+        over.
         """
-        self._path(f"attempt-{attempt}").unlink(missing_ok=True)
+        self._path(f"{_HEARTBEAT}{attempt}").unlink(missing_ok=True)
 
-    def remove_all(self) -> None:
-        """Removes the marks of a node that nobody works on."""
+    def remove(self) -> None:
+        """Removes the lease of a node that nobody works on, with all heartbeats."""
         for path in self._found(""):
             path.unlink(missing_ok=True)
 
     def _found(self, kind: str) -> list[artifact_paths.Path]:
-        """Marks whose names begin so; not by `glob`: pathlib's passes errors over."""
+        """Files whose names begin so; not by `glob`: pathlib's passes errors over."""
         paths = self._folder.iterdir() if self._folder.is_dir() else ()
         return [path for path in paths if path.name.startswith(f"{self._name}.{kind}")]
 
-    def _path(self, mark: str) -> artifact_paths.Path:
-        return self._folder / f"{self._name}.{mark}"
+    def _path(self, file: str) -> artifact_paths.Path:
+        return self._folder / f"{self._name}.{file}"
 
-    def _write(self, mark: str, content: str) -> None:
-        artifact_paths.write_whole(self._path(mark), content.encode())
+    def _write(self, file: str, content: str) -> None:
+        artifact_paths.write_whole(self._path(file), content.encode())
 
 
 class Attempt:
     """One attempt, from `start` to `end`."""
 
-    def __init__(self, marks: Marks, pace: Pace | None = None):
-        self._marks = marks
-        self._pace = pace or Pace()
+    def __init__(self, lease: Lease, times: LeaseTimes | None = None):
+        self._lease = lease
+        self._times = times or LeaseTimes()
         self._name = uuid.uuid4().hex
         self._reached = time.monotonic()
         self._is_over = False
         self._ended = threading.Event()
-        self._life = threading.Thread(target=self._show_life, daemon=True)
+        self._heart = threading.Thread(target=self._renew_lease, daemon=True)
 
     def start(self, waiting: Callable[[], None] = lambda: None) -> None:
         """Takes the node over and waits until all other attempts have stopped.
 
-        Each looks for others after it has left its own marks. So of two that start
+        Each looks for others after it has taken the lease. So of two that start
         together one at least sees the other and waits, and one of them is replaced.
 
         Args:
@@ -130,28 +136,28 @@ class Attempt:
 
         Raises:
             PipelineError: a later attempt took over in the meantime.
-            OSError: the marks cannot be reached.
+            OSError: the lease cannot be reached.
         """
         self._reached = time.monotonic()
-        self._marks.beat(self._name, 0)
-        self._marks.take_over(self._name)
-        self._life.start()
-        others = self._marks.beats().keys() - {self._name}
+        self._lease.renew(self._name, 0)
+        self._lease.take_over(self._name)
+        self._heart.start()
+        others = self._lease.heartbeats().keys() - {self._name}
         if others:
             waiting()
-            time.sleep(self._pace.stop)
+            time.sleep(self._times.stop)
         if not self.settled():
             raise errors.PipelineError(
                 "another attempt has taken this node over, or the place of the "
                 "artifacts could not be reached for a minute."
             )
         for attempt in others:
-            self._remove(attempt)
+            self._give_up(attempt)
 
     def may_go_on(self) -> bool:
         """Whether it may write just now; never waits for the file system."""
         silent = time.monotonic() - self._reached
-        return not self._is_over and silent < self._pace.cut_off
+        return not self._is_over and silent < self._times.cut_off
 
     def settled(self, hold: Callable[[], None] = lambda: None) -> bool:
         """Whether it may still write, once it has looked again where that is overdue.
@@ -161,7 +167,7 @@ class Attempt:
         """
         since = time.monotonic()
         while not self.may_go_on():
-            if self._is_over or time.monotonic() - since > self._pace.patience:
+            if self._is_over or time.monotonic() - since > self._times.patience:
                 self._is_over = True  # for good: it is being ended
                 return False
             hold()
@@ -171,50 +177,51 @@ class Attempt:
     def end(self) -> None:
         """Says that it has stopped."""
         self._ended.set()
-        self._life.join(self._pace.cut_off)  # or its last sign would come after this
-        self._remove(self._name)
+        self._heart.join(self._times.cut_off)  # or its last heartbeat came after this
+        self._give_up(self._name)
 
-    def _remove(self, attempt: str) -> None:
-        """Removes a mark; one that stays costs a later attempt a wait, no more."""
+    def _give_up(self, attempt: str) -> None:
+        """Removes a heartbeat; one that stays costs a later attempt a wait, no more."""
         try:
-            self._marks.remove(attempt)
+            self._lease.give_up(attempt)
         except OSError as error:
             print(
-                f"the mark of an attempt could not be removed: {error}", file=sys.stderr
+                f"the heartbeat of an attempt could not be removed: {error}",
+                file=sys.stderr,
             )
 
-    def _show_life(self) -> None:
+    def _renew_lease(self) -> None:
         count = 0
-        while not self._ended.wait(self._pace.beat) and not self._is_over:
+        while not self._ended.wait(self._times.heartbeat) and not self._is_over:
             # From here on what it sees may be old: the process can be frozen anywhere.
             asked = time.monotonic()
             with contextlib.suppress(OSError):
-                if not self._is_at_work():
+                if not self._holds_lease():
                     self._is_over = True
                     return
                 count += 1
-                self._marks.beat(self._name, count)
+                self._lease.renew(self._name, count)
                 self._reached = asked
 
-    def _is_at_work(self) -> bool:
+    def _holds_lease(self) -> bool:
         try:
-            return self._marks.at_work() == self._name
+            return self._lease.holder() == self._name
         except FileNotFoundError:
             return False  # it was taken for abandoned
 
 
-def abandoned(all_marks: Sequence[Marks], pace: Pace | None = None) -> list[bool]:
+def abandoned(leases: Sequence[Lease], times: LeaseTimes | None = None) -> list[bool]:
     """Which of these nodes nobody works on.
 
-    Waits for a sign of life when an attempt of one has left a mark.
+    Waits for the next heartbeat when an attempt of one has left any.
 
     Raises:
-        OSError: the marks cannot be reached, so nothing is known.
+        OSError: a lease cannot be reached, so nothing is known.
     """
-    before = [marks.beats() for marks in all_marks]
+    before = [lease.heartbeats() for lease in leases]
     if any(before):
-        time.sleep((pace or Pace()).stop)
-    after = [marks.beats() for marks in all_marks]
+        time.sleep((times or LeaseTimes()).stop)
+    after = [lease.heartbeats() for lease in leases]
     return [
         all(earlier.get(attempt) == count for attempt, count in later.items())
         for earlier, later in zip(before, after, strict=True)

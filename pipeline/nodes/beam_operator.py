@@ -7,7 +7,8 @@ given back to the executor by an operator of our own.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import cast
 
 from google.protobuf import message
 from tfx.orchestration.portable import beam_executor_operator
@@ -18,7 +19,7 @@ _BeamSpec = executable_spec_pb2.BeamExecutableSpec
 
 def detach(
     executor_spec: message.Message | None,
-) -> tuple[message.Message | None, dict[type, Callable[..., "_Operator"]]]:
+) -> tuple[message.Message | None, dict]:
     """Parts an executor's specification from the arguments for Beam in it.
 
     Returns:
@@ -26,11 +27,11 @@ def detach(
     """
     if not isinstance(executor_spec, _BeamSpec):
         return executor_spec, {}
-    bare = _BeamSpec()
-    bare.CopyFrom(executor_spec)
+    given, bare = cast(_BeamSpec, executor_spec), _BeamSpec()
+    bare.CopyFrom(given)
     bare.ClearField("beam_pipeline_args")
     bare.ClearField("beam_pipeline_args_placeholders")
-    arguments = tuple(executor_spec.beam_pipeline_args_placeholders)
+    arguments = tuple(given.beam_pipeline_args_placeholders)
     return bare, {_BeamSpec: functools.partial(_Operator, arguments)}
 
 

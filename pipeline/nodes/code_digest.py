@@ -21,6 +21,7 @@ _LIBRARIES = (
     "numpy",
     "pillow",
     "pycocotools",
+    "safetensors",
     "scipy",
     "tensorflow",
     "tensorflow-data-validation",

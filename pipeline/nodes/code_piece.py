@@ -141,7 +141,9 @@ class _Stripper(ast.NodeTransformer):
     def visit_Pass(self, node: ast.Pass) -> None:
         return None
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+    def visit_FunctionDef(
+        self, node: ast.FunctionDef | ast.AsyncFunctionDef
+    ) -> ast.AST:
         if not may_register(node):
             node.returns = None
             for argument in _arguments(node.args):
@@ -209,9 +211,10 @@ class _Collector(ast.NodeVisitor):
     visit_ImportFrom = visit_Import
 
     def visit_Constant(self, node: ast.Constant) -> None:
-        parts = node.value.split(".") if isinstance(node.value, str) else []
+        text = node.value if isinstance(node.value, str) else ""
+        parts = text.split(".")
         if len(parts) > 1 and all(part.isidentifier() for part in parts):
-            self.texts.add(node.value)
+            self.texts.add(text)
 
     def visit_Call(self, node: ast.Call) -> None:
         called = _dotted(node).rpartition(".")[2]

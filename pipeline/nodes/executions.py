@@ -1,6 +1,6 @@
-"""What the metadata store says of one node in one run, and the mending of it.
+"""What the metadata store says of one node in one run, and how that is rolled back.
 
-Light on purpose: the process that watches a node mends with it. It gets by without
+Light on purpose: the process that watches a node rolls back with it. It gets by without
 TensorFlow where the outputs are folders.
 """
 
@@ -11,9 +11,8 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx.dsl.compiler import constants
 from tfx.proto.orchestration import pipeline_pb2
 
-from components.atomic_pusher import staging
 from foundation import artifact_paths
-from pipeline.nodes import attempts, ir
+from pipeline.nodes import attempts, clean_up, ir
 
 _Execution = metadata_store_pb2.Execution
 _DONE = (_Execution.COMPLETE, _Execution.CACHED)
@@ -45,9 +44,9 @@ class NodeRun:
         )
 
     @property
-    def marks(self) -> attempts.Marks:
-        """What its attempts leave for each other."""
-        return attempts.Marks(self.folder, self.run_id)
+    def lease(self) -> attempts.Lease:
+        """What its attempts take from each other."""
+        return attempts.Lease(self.folder, self.run_id)
 
 
 def find(store: metadata_store.MetadataStore, node_run: NodeRun) -> list[_Execution]:
@@ -84,7 +83,11 @@ def finished(
     return done[-1] if done else None
 
 
-def mend(store: metadata_store.MetadataStore, node_run: NodeRun) -> list[int]:
+def roll_back(
+    store: metadata_store.MetadataStore,
+    node_run: NodeRun,
+    clean_ups: clean_up.CleanUps,
+) -> list[int]:
     """Clears up after attempts that were killed: call when none is alive.
 
     What they half wrote is removed, and an execution that still counts as running is
@@ -97,17 +100,18 @@ def mend(store: metadata_store.MetadataStore, node_run: NodeRun) -> list[int]:
         OSError: what was half written cannot be found or removed; its execution then
             counts as running still, so that the next call tries again.
     """
-    mended = []
+    rolled_back = []
     for execution in find(store, node_run):
         if execution.last_known_state in _DONE:
             continue
-        staging.undo(node_run.folder, execution.id)
+        if node_run.node_id in clean_ups:
+            clean_ups[node_run.node_id].undo(node_run.folder, execution.id)
         _remove_outputs(node_run.folder, execution.id)
         if execution.last_known_state in _OPEN:
             execution.last_known_state = _Execution.FAILED
             store.put_executions([execution])
-            mended.append(execution.id)
-    return mended
+            rolled_back.append(execution.id)
+    return rolled_back
 
 
 def _remove_outputs(node_folder: artifact_paths.Path, execution_id: int) -> None:
@@ -119,12 +123,13 @@ def _remove_outputs(node_folder: artifact_paths.Path, execution_id: int) -> None
             artifact_paths.remove_tree(leftover)
 
 
-def mend_abandoned(
+def roll_back_abandoned(
     store: metadata_store.MetadataStore,
     compiled: pipeline_pb2.Pipeline,
-    pace: attempts.Pace | None = None,
+    clean_ups: clean_up.CleanUps,
+    times: attempts.LeaseTimes | None = None,
 ) -> list[int]:
-    """Mends earlier runs of a pipeline that were stopped and never started again.
+    """Rolls back earlier runs of a pipeline that were stopped and not started again.
 
     A pod that is told to stop has no time of its own: KFP's launcher ends at once, and
     the container with it.
@@ -133,16 +138,16 @@ def mend_abandoned(
         Ids of the executions that counted as running while nobody worked on them.
 
     Raises:
-        OSError: it is not known who is at work, or as `mend`.
+        OSError: it is not known who is at work, or as `roll_back`.
     """
     found = _open_node_runs(store, compiled)
-    ends = attempts.abandoned([each.marks for each in found], pace)
-    mended = []
+    ends = attempts.abandoned([each.lease for each in found], times)
+    rolled_back = []
     for node_run, is_abandoned in zip(found, ends, strict=True):
         if is_abandoned:
-            node_run.marks.remove_all()  # first: an attempt that was frozen looks there
-            mended += mend(store, node_run)
-    return mended
+            node_run.lease.remove()  # first: an attempt that was frozen looks there
+            rolled_back += roll_back(store, node_run, clean_ups)
+    return rolled_back
 
 
 def _open_node_runs(

@@ -9,10 +9,9 @@ from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher
 from tfx.proto.orchestration import pipeline_pb2
 
-from components.atomic_pusher import staging
 from foundation import errors
 from pipeline.metadata import metadata_handle
-from pipeline.nodes import beam_operator, executions, ir
+from pipeline.nodes import beam_operator, clean_up, executions, ir
 
 _Execution = metadata_store_pb2.Execution
 _STATES = {_Execution.CACHED: "cached", _Execution.COMPLETE: "ran"}
@@ -39,11 +38,13 @@ def launch(
     node_id: str,
     run_id: str,
     connection: metadata_store_pb2.ConnectionConfig,
+    clean_ups: clean_up.CleanUps,
 ) -> NodeResult:
     """Runs a node, or finds that an earlier attempt of this run has done it.
 
     Args:
         compiled: with the run id put in.
+        clean_ups: of the nodes that act outside of their outputs.
 
     Raises:
         UserError: from a node that refused its input.
@@ -54,19 +55,20 @@ def launch(
     with metadata_handle.Handle(connection) as handle:
         if executions.finished(handle.store, node_run):
             return NodeResult(node_id, "done before", time.monotonic() - start)
-        executions.mend(handle.store, node_run)
+        executions.roll_back(handle.store, node_run, clean_ups)
         if not _is_resolver(compiled, node_id):  # which always makes a new one
             executions.reopen(handle.store, node_run)
     try:
         info = _launcher(compiled, node_id, connection).launch()
     except BaseException:
-        _mend_after_failure(connection, node_run)
+        _roll_back_after_failure(connection, node_run, clean_ups)
         raise
-    if info.execution_id is None:
+    if info is None or info.execution_id is None:
         state = "skipped"
     else:
         state = _state(connection, info.execution_id, node_id)
-        staging.forget(node_run.folder, info.execution_id)
+        if node_id in clean_ups:
+            clean_ups[node_id].forget(node_run.folder, info.execution_id)
         if _is_resolver(compiled, node_id):
             state = "resolved"
     return NodeResult(node_id, state, time.monotonic() - start)
@@ -92,13 +94,15 @@ def _launcher(
     )
 
 
-def _mend_after_failure(
-    connection: metadata_store_pb2.ConnectionConfig, node_run: executions.NodeRun
+def _roll_back_after_failure(
+    connection: metadata_store_pb2.ConnectionConfig,
+    node_run: executions.NodeRun,
+    clean_ups: clean_up.CleanUps,
 ) -> None:
-    """Mends; a second failure must not hide the first."""
+    """Rolls back; a second failure must not hide the first."""
     try:
         with metadata_handle.Handle(connection) as handle:
-            executions.mend(handle.store, node_run)
+            executions.roll_back(handle.store, node_run, clean_ups)
     except Exception:
         logging.exception("%s: could not be cleared up", node_run.node_id)
 

@@ -22,6 +22,7 @@ texts are not seen, nor are classes that only a base class keeps a list of.
 import dataclasses
 import hashlib
 import itertools
+from collections.abc import Sequence
 
 from pipeline.nodes import code_piece, module_code
 
@@ -118,7 +119,7 @@ class _Walk:
         module: module_code.Module,
         name: str,
         pieces: list[code_piece.Piece],
-        targets: list[str] = (),
+        targets: Sequence[str] = (),
     ) -> None:
         key = (module.name, name)
         if key not in self.found.parts and (pieces or targets):
@@ -195,7 +196,9 @@ class _Walk:
 
     def _add_files(self, package: str) -> None:
         module = self.load(package)
-        for path in module.data_files() if module else ():
+        if module is None:
+            return
+        for path in module.data_files():
             place = path.relative_to(module.path.parent).as_posix()
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             self.found.parts[package, place] = digest

@@ -3,7 +3,7 @@
 import pathlib
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -135,7 +135,7 @@ def _explain(
     return f"{source}: the configuration cannot be used:\n  {joined}"
 
 
-def _shown(problem: dict[str, Any]) -> str:
+def _shown(problem: Mapping[str, object]) -> str:
     """What was got; a rule about a whole section names its keys itself."""
     value = problem["input"]
     if isinstance(value, dict) and problem["type"] == "value_error":

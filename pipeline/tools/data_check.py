@@ -10,9 +10,8 @@ import rich.console
 import rich.markup
 import rich.table
 
+from components import wire
 from components.coco_example_gen import ingestion, problems
-from components.coco_example_gen.read import annotations
-from components.coco_example_gen.report import report_page
 from components.data_gate import checks, decision, judgement, measurements
 from foundation import errors, progress, terminal_text
 from pipeline.settings import config
@@ -91,7 +90,7 @@ class Findings:
             for check in (self.verdict.checks if self.verdict else ())
             if check.outcome in _TOLD and check.name not in self.counts
         ]
-        parts: list[object] = []
+        parts: list[rich.console.RenderableType] = []
         if faults:
             parts.append(self._problem_table(faults))
         if warned:
@@ -135,8 +134,8 @@ def check(
         folder: empty; gets records and report.
     """
     reported = folder / "report"
-    page = reported / report_page.PAGE_FILE
-    record_folders = {name: str(folder / name) for name in annotations.SPLITS}
+    page = reported / wire.REPORT_PAGE_FILE
+    record_folders = {name: str(folder / name) for name in wire.SPLITS}
     ingested_as = settings.data.ingest_settings()
     try:
         summary = ingestion.ingest(
@@ -179,7 +178,7 @@ def _recorded(
     """Counts and first examples by kind, the worst first, of what was recorded."""
     counts: dict[str, int] = {}
     examples: dict[str, list[Mapping]] = {}
-    lines = (reported / ingestion.PROBLEM_LINES_FILE).open(encoding="utf-8")
+    lines = (reported / wire.PROBLEM_LINES_FILE).open(encoding="utf-8")
     with lines:
         for row in map(json.loads, lines):
             counts[row["kind"]] = counts.get(row["kind"], 0) + 1

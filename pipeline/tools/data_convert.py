@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import tensorflow as tf
 
+from components import wire
 from components.coco_example_gen import ingestion
 from components.coco_example_gen.read import annotations, layouts
 from components.coco_example_gen.write import plans
@@ -21,7 +22,7 @@ REPORT_FOLDER = "report"
 _WORK_FOLDER = "work"
 _RECORDS_FOLDER = "records"
 _IMAGES_FOLDER = "images"
-_COCO_NAMES = {"train": "train", "eval": "val"}
+_COCO_NAMES = {wire.TRAIN_SPLIT: "train", wire.EVAL_SPLIT: "val"}
 _SUFFIXES = {"jpeg": (".jpg", ".jpeg"), "png": (".png",)}
 
 
@@ -83,7 +84,7 @@ def _ingest(
     settings: config.PipelineConfig,
     folder: pathlib.Path,
     records: pathlib.Path,
-) -> tuple[Mapping[str, Mapping], list[plans.Shard]]:
+) -> tuple[Mapping, list[plans.Shard]]:
     """Leaves the report, the records and the plans they were made by."""
     work: list[plans.Shard] = []
 
@@ -95,7 +96,7 @@ def _ingest(
         layouts.detect_all(roots, settings.data.layout),
         settings.data.ingest_settings(),
         str(folder / _WORK_FOLDER),
-        {name: str(records / name) for name in annotations.SPLITS},
+        {name: str(records / name) for name in wire.SPLITS},
         str(folder / REPORT_FOLDER),
         run_shards,
     )
@@ -133,7 +134,9 @@ def _rows(
             for image in plans.read(shard.plan_path).images
             for each in image.objects
         }
-        for record in tf.data.TFRecordDataset(shard.records_path, "GZIP"):
+        for record in tf.data.TFRecordDataset(
+            shard.records_path, wire.RECORDS_COMPRESSION
+        ):
             example = features.parse_example(record)
             example = {key: value.numpy() for key, value in example.items()}
             image_id = int(example[features.IMAGE_ID])

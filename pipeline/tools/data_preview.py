@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from components import wire
 from components.coco_example_gen import ingestion, problems
 from components.coco_example_gen.read import annotations, layouts
 from components.coco_example_gen.write import plans, shards
@@ -22,10 +23,9 @@ from pipeline.settings import config
 PAGE_FILE = "index.html"
 _TEMPLATE = "preview.html"
 _WORK_FOLDER = "work"
-_SPLIT = "train"
 _THUMBNAIL_SIDE = 512  # px, of the pictures that are part of the page
-_MEAN = np.float32(preprocessing.IMAGENET_MEAN)
-_STD = np.float32(preprocessing.IMAGENET_STD)
+_MEAN = np.array(preprocessing.IMAGENET_MEAN, np.float32)
+_STD = np.array(preprocessing.IMAGENET_STD, np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,13 +170,13 @@ def _ingest_some(
     log = problems.ProblemLog(ingest_settings.on_problem)
     with progress.track("Reading annotations"):
         splits = annotations.read_splits(data, ingest_settings, log)
-    train = next(split for split in splits if split.name == _SPLIT)
+    train = next(split for split in splits if split.name == wire.TRAIN_SPLIT)
     images = list(train.images)
     if not settings.train.keep_empty_images:
         images = [image for image in images if train.annotations.get(image.id)]
     # As many again as are wanted, for those that turn out not to be usable.
     chosen = random.Random(seed).sample(images, min(2 * count, len(images)))  # noqa: S311
-    folders = {_SPLIT: str(work_folder)}
+    folders = {wire.TRAIN_SPLIT: str(work_folder)}
     drawn = dataclasses.replace(train, images=chosen)
     work = plans.write([drawn], ingest_settings, str(work_folder), folders)
     with (
@@ -185,7 +185,7 @@ def _ingest_some(
     ):
         ingestion.run_here(work)
     files = [shard.staged_path for shard in work]
-    records = tf.data.TFRecordDataset(files, compression_type="GZIP")
+    records = tf.data.TFRecordDataset(files, compression_type=wire.RECORDS_COMPRESSION)
     return list(records.take(count).as_numpy_iterator())
 
 

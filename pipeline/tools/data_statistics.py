@@ -5,7 +5,6 @@ In this process and memory, where those two take a Beam pipeline.
 
 import pathlib
 from collections.abc import Iterator
-from importlib import resources
 
 import tensorflow as tf
 import tfx  # noqa: F401  stands in for a part of tfx-bsl that TFDV looks for
@@ -13,7 +12,9 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 from tfx_bsl.coders import example_coder
 
+from components import wire
 from model.examples import features
+from pipeline import locations
 
 # After tfx, see above.
 from tensorflow_data_validation.api import validation_api  # isort: skip
@@ -21,14 +22,13 @@ from tensorflow_data_validation.statistics import stats_impl  # isort: skip
 from tensorflow_data_validation.statistics import stats_options  # isort: skip
 
 Statistics = statistics_pb2.DatasetFeatureStatisticsList
-SCHEMA = resources.files("schemas") / "coco_examples.pbtxt"
 
 
 def of_records(folder: pathlib.Path) -> Statistics:
     """Statistics of everything in a split's records but pixels and runs.
 
     Args:
-        folder: holds `*.gz`, at least one record in them.
+        folder: holds the record files, at least one record in them.
     """
     names = list(features.ANNOTATION_KEYS)
     decoder = example_coder.ExamplesToRecordBatchDecoder()
@@ -39,13 +39,15 @@ def of_records(folder: pathlib.Path) -> Statistics:
 
 def anomalies(statistics: Statistics) -> anomalies_pb2.Anomalies:
     """What breaks the curated schema."""
-    schema = text_format.Parse(SCHEMA.read_text(encoding="utf-8"), schema_pb2.Schema())
+    schema = text_format.Parse(
+        locations.SCHEMA.read_text(encoding="utf-8"), schema_pb2.Schema()
+    )
     return validation_api.validate_statistics(statistics, schema)
 
 
 def _without_pixels(folder: pathlib.Path) -> Iterator[bytes]:
-    files = [str(path) for path in sorted(folder.glob("*.gz"))]
-    records = tf.data.TFRecordDataset(files, compression_type="GZIP")
+    files = [str(path) for path in sorted(folder.glob(wire.RECORDS_GLOB))]
+    records = tf.data.TFRecordDataset(files, compression_type=wire.RECORDS_COMPRESSION)
     for serialized in records.as_numpy_iterator():
         whole = tf.train.Example.FromString(serialized)
         kept = tf.train.Example()

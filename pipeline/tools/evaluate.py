@@ -10,15 +10,15 @@ import rich.console
 import rich.markup
 import rich.table
 
+from components import wire
 from components.coco_evaluator import coco_metrics, ground_truth, predictor
 from components.coco_example_gen import ingestion, problems
 from components.coco_example_gen.read import layouts
 from components.coco_example_gen.write import shards
-from foundation import errors
+from foundation import artifact_paths, errors
 from model.serve import saved_model
 from pipeline.settings import config
 
-_SPLIT = "eval"
 _LOST_IMAGES = ("missing_image", "broken_image", "oversized_image")
 _NUMBERS = (
     ("mask_ap", "mask AP"),
@@ -40,7 +40,7 @@ class FolderEvaluation:
         notes: what must be known to read the numbers.
     """
 
-    model: pathlib.Path
+    model: artifact_paths.Path
     data: pathlib.Path
     metrics: coco_metrics.MaskMetrics
     notes: tuple[str, ...]
@@ -111,7 +111,7 @@ def _ingest(
         [layout],
         data.ingest_settings(),
         f"{folder}/work",
-        {_SPLIT: f"{folder}/records"},
+        {wire.EVAL_SPLIT: f"{folder}/records"},
         ingestion.run_here,
         log,
     )

@@ -8,6 +8,7 @@ import rich.tree
 import yaml
 from rich.markup import escape
 
+from components import wire
 from foundation import artifact_paths, errors
 from pipeline.metadata import store
 
@@ -43,16 +44,16 @@ def trace(metadata: store.Store, model: artifact_paths.Path | None) -> Trace:
     """
     pushed = _find(metadata, model)
     pusher = metadata.producer(pushed.artifact_id)
-    blessing = pusher.inputs["model_blessing"][0]
-    infra_blessing = pusher.inputs["infra_blessing"][0]
-    trainer = metadata.producer(pusher.inputs["model"][0].artifact_id)
-    transform = metadata.producer(trainer.inputs["transform_graph"][0].artifact_id)
-    example_gen = metadata.producer(trainer.inputs["examples"][0].artifact_id)
-    report = example_gen.outputs["report"][0]
+    blessing = pusher.inputs[wire.MODEL_BLESSING][0]
+    infra_blessing = pusher.inputs[wire.INFRA_BLESSING][0]
+    trainer = metadata.producer(pusher.inputs[wire.MODEL][0].artifact_id)
+    transform = metadata.producer(trainer.inputs[wire.TRANSFORM_GRAPH][0].artifact_id)
+    example_gen = metadata.producer(trainer.inputs[wire.EXAMPLES][0].artifact_id)
+    report = example_gen.outputs[wire.REPORT][0]
     gates = [  # oldest first: the one that decided, not those that found it cached
         execution
         for execution in metadata.consumers(report.artifact_id)
-        if "verdict" in execution.outputs
+        if wire.VERDICT in execution.outputs
     ]
     return Trace(
         pushed=pushed,
@@ -70,7 +71,7 @@ def _find(metadata: store.Store, model: artifact_paths.Path | None) -> store.Art
     pushed = [
         artifact
         for artifact in metadata.artifacts("PushedModel")
-        if artifact.properties.get("pushed") == 1
+        if artifact.properties.get(wire.PUSHED) == 1
     ]
     if not pushed:
         raise errors.UserError(
@@ -82,26 +83,30 @@ def _find(metadata: store.Store, model: artifact_paths.Path | None) -> store.Art
     is_folder = isinstance(model, pathlib.Path)
     wanted = model.absolute() if is_folder else model
     for artifact in reversed(pushed):
-        destination = artifact_paths.of(str(artifact.properties["pushed_destination"]))
+        destination = artifact_paths.of(_destination(artifact))
         if wanted in (destination, destination.parent):
             return artifact
-    known = "\n  ".join(str(a.properties["pushed_destination"]) for a in pushed[-20:])
+    known = "\n  ".join(_destination(artifact) for artifact in pushed[-20:])
     raise errors.UserError(
         f"{model}: this metadata store knows of no such push. Pushed were:\n  {known}"
     )
 
 
+def _destination(pushed: store.Artifact) -> str:
+    return str(pushed.properties[wire.PUSHED_DESTINATION])
+
+
 def _draw(found: Trace) -> rich.tree.Tree:
-    root = rich.tree.Tree(f"[bold]{found.pushed.properties['pushed_destination']}[/]")
+    root = rich.tree.Tree(f"[bold]{_destination(found.pushed)}[/]")
     root.add(f"pushed by {_who(found.pusher)}")
-    evaluation = found.evaluator.outputs["evaluation"][0]
-    blessing = found.evaluator.outputs["blessing"][0]
+    evaluation = found.evaluator.outputs[wire.EVALUATION][0]
+    blessing = found.evaluator.outputs[wire.BLESSING][0]
     verdict = root.add(f"verdict {_blessed(blessing)}: {_reason(blessing)}")
     verdict.add(f"given by {_who(found.evaluator)}")
     verdict.add("metrics " + _metrics(evaluation))
     verdict.add("baseline " + _baseline(found.evaluator))
     verdict.add(f"report {escape(evaluation.uri)}")
-    infra = found.validator.outputs["blessing"][0]
+    infra = found.validator.outputs[wire.BLESSING][0]
     root.add(f"serving check {_blessed(infra)}: {_reason(infra)}").add(
         f"given by {_who(found.validator)}"
     )
@@ -111,10 +116,10 @@ def _draw(found: Trace) -> rich.tree.Tree:
 
 def _draw_model(root: rich.tree.Tree, found: Trace) -> None:
     settings, info = _custom_config(found.trainer)
-    model = found.trainer.outputs["model"][0]
+    model = found.trainer.outputs[wire.MODEL][0]
     node = root.add(f"model #{model.artifact_id} {escape(model.uri)}")
     node.add(f"trained by {_who(found.trainer)}")
-    node.add(f"code digest {info.get('code_digest', 'unknown')}")
+    node.add(f"code digest {info.get(wire.CODE_DIGEST, 'unknown')}")
     configuration = node.add(f"config {settings.get('name', '')}")
     text = yaml.safe_dump(
         {key: value for key, value in settings.items() if key != "name"},
@@ -123,36 +128,37 @@ def _draw_model(root: rich.tree.Tree, found: Trace) -> None:
         width=100,
     )
     configuration.add(escape(text.rstrip()))
-    graph = found.transform.outputs["transform_graph"][0]
+    graph = found.transform.outputs[wire.TRANSFORM_GRAPH][0]
     node.add(f"transform graph #{graph.artifact_id} by {_who(found.transform)}")
     _draw_examples(node, found)
 
 
 def _draw_examples(node: rich.tree.Tree, found: Trace) -> None:
-    examples = found.example_gen.outputs["examples"][0]
+    examples = found.example_gen.outputs[wire.EXAMPLES][0]
     data = node.add(f"examples #{examples.artifact_id} by {_who(found.example_gen)}")
     for folder in _data_folders(found.example_gen):
         data.add(f"data {escape(folder)}")
-    fingerprint = examples.properties.get("input_fingerprint", "unknown")
+    fingerprint = examples.properties.get(wire.INPUT_FINGERPRINT, "unknown")
     data.add(f"data fingerprint {escape(str(fingerprint))}")
-    data.add(f"code digest {found.example_gen.properties.get('code_digest')}")
+    data.add(f"code digest {found.example_gen.properties.get(wire.CODE_DIGEST)}")
     if found.gate is not None:
-        verdict = found.gate.outputs["verdict"][0]
-        told = escape(str(verdict.properties.get("summary", "")))
+        verdict = found.gate.outputs[wire.VERDICT][0]
+        told = escape(str(verdict.properties.get(wire.VERDICT_SUMMARY, "")))
         data.add(f"data gate passed, {_who(found.gate)}: {told}")
 
 
 def _data_folders(example_gen: store.Execution) -> list[str]:
     """The folders that were read, with the spans and versions that were found."""
-    base = str(example_gen.properties.get("input_base"))
-    config = json.loads(str(example_gen.properties.get("input_config", "{}")))
+    base = str(example_gen.properties.get(wire.INPUT_BASE))
+    config = json.loads(str(example_gen.properties.get(wire.INPUT_CONFIG, "{}")))
     below = [pathlib.PurePath(s["pattern"]).parent for s in config.get("splits", [])]
     return [str(pathlib.PurePath(base) / folder) for folder in below] or [base]
 
 
 def _custom_config(trainer: store.Execution) -> tuple[dict, dict[str, str]]:
-    custom = json.loads(str(trainer.properties.get("custom_config", "{}")))
-    return json.loads(custom.get("config", "{}")), custom.get("info", {})
+    custom = json.loads(str(trainer.properties.get(wire.CUSTOM_CONFIG, "{}")))
+    config = json.loads(custom.get(wire.TRAINER_CONFIG, "{}"))
+    return config, custom.get(wire.TRAINER_INFO, {})
 
 
 def _who(execution: store.Execution) -> str:
@@ -163,12 +169,12 @@ def _who(execution: store.Execution) -> str:
 
 
 def _blessed(blessing: store.Artifact) -> str:
-    good = blessing.properties.get("blessed") == 1
+    good = blessing.properties.get(wire.BLESSED) == 1
     return "[green]blessed[/]" if good else "[red]not blessed[/]"
 
 
 def _reason(artifact: store.Artifact) -> str:
-    return escape(str(artifact.properties.get("reason", "")))
+    return escape(str(artifact.properties.get(wire.REASON, "")))
 
 
 def _metrics(evaluation: store.Artifact) -> str:
@@ -181,7 +187,7 @@ def _metrics(evaluation: store.Artifact) -> str:
 
 
 def _baseline(evaluator: store.Execution) -> str:
-    models = evaluator.inputs.get("baseline_model", [])
+    models = evaluator.inputs.get(wire.BASELINE_MODEL, [])
     if not models:
         return "none: no other model was blessed before"
     return f"model #{models[0].artifact_id} {escape(models[0].uri)}"

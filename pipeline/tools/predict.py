@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from foundation import drawing, errors, progress
+from foundation import artifact_paths, drawing, errors, progress
 from model.serve import saved_model
 
 RESULTS_FILENAME = "predictions.json"
@@ -29,10 +29,17 @@ class Summary:
         objects: how many of each class were drawn.
     """
 
-    model: pathlib.Path
+    model: artifact_paths.Path
     out_dir: pathlib.Path
     pictures: dict[pathlib.Path, pathlib.Path]
-    objects: dict[str, int]
+    objects: collections.Counter[str]
+
+    def note(
+        self, file: pathlib.Path, picture: pathlib.Path, found: saved_model.Detections
+    ) -> None:
+        """Takes note of what was drawn of one image."""
+        self.pictures[file] = picture
+        self.objects.update(found.class_names)
 
     def __str__(self) -> str:
         counts = [f"{count} {name}" for name, count in sorted(self.objects.items())]
@@ -57,7 +64,7 @@ def predict_files(
 ) -> Summary:
     """Detects in files of any format that Pillow reads.
 
-    Writes a PNG for each image and one COCO results file, in which `image_id` counts
+    Writes a PNG for each image and one COCO results file, where `image_id` counts
     the images from 1 and `file_name` says which one it is. Pictures are turned as
     their EXIF data asks; masks and boxes are in the turned picture.
 
@@ -67,34 +74,46 @@ def predict_files(
 
     Raises:
         ModelFileError: there is no such model.
-        UserError: `out_dir` cannot be written; or, once all others are done, naming
-            the images that could not be read.
+        UserError: `out_dir` cannot be written, or (others are done) images be read.
     """
     files, unreadable = _expand(image_paths)
     _make_folder(out_dir)
     model = saved_model.load(model_dir)
-    colours = drawing.class_colours([each.category_id for each in model.categories])
-    targets = _name_pictures(files, out_dir)
-    results, done, objects = [], {}, collections.Counter()
+    targets, results = _name_pictures(files, out_dir), []
+    summary = Summary(model.path, out_dir, {}, collections.Counter())
     with progress.track("Predicting", total=len(files)) as task:
         for image_id, file in enumerate(files, start=1):
             try:
-                picture, found = _detect(model, file)
+                found = _draw(model, file, targets[file], min_score)
             except _UnreadableImageError as error:
                 unreadable.append(f"{file}: {error}")
-                task.advance()
-                continue
-            found = _above(found, min_score)
-            drawing.draw(picture, found, colours).save(targets[file])
-            results += _results(image_id, file, found)
-            objects.update(found.class_names)
-            done[file] = targets[file]
+            else:
+                results += _results(image_id, file, found)
+                summary.note(file, targets[file], found)
             task.advance()
-    if done:
+    if summary.pictures:
         _write_results(results, out_dir)
     if unreadable:
-        raise errors.UserError(_explain(unreadable, len(done), out_dir))
-    return Summary(model.path, out_dir, done, dict(objects))
+        raise errors.UserError(_explain(unreadable, len(summary.pictures), out_dir))
+    return summary
+
+
+def _draw(
+    model: saved_model.Predictor,
+    file: pathlib.Path,
+    target: pathlib.Path,
+    min_score: float,
+) -> saved_model.Detections:
+    """Draws what is found in one file, and returns it.
+
+    Raises:
+        _UnreadableImageError: it is no picture, or not all of one.
+    """
+    picture, found = _detect(model, file)
+    found = _above(found, min_score)
+    colours = drawing.class_colours([each.category_id for each in model.categories])
+    drawing.draw(picture, found, colours).save(target)
+    return found
 
 
 def _write_results(results: list[dict], out_dir: pathlib.Path) -> None:

@@ -18,7 +18,7 @@ _WRAPPERS = ("model", "state_dict", "model_state_dict", "state_dict_ema")
 def main() -> int:
     """Reads the file named first, writes the one named second."""
     import numpy as np
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     source, out = (pathlib.Path(argument) for argument in sys.argv[1:3])
     try:

@@ -12,8 +12,8 @@ import numpy as np
 
 from foundation import errors
 from model.weights import (
-    safetensors,
     starting_weights,
+    tensor_files,
     weights_architecture,
     weights_keras,
     weights_names,
@@ -118,7 +118,7 @@ def _licence_notices(kind: str) -> list[str]:
 def _read(source: pathlib.Path, torch_python: str | None) -> dict[str, np.ndarray]:
     """Named arrays of a checkpoint."""
     if source.suffix == ".safetensors":
-        return safetensors.read(source)[0]
+        return tensor_files.read(source)[0]
     if source.suffix in (".pth", ".pt"):
         return _read_torch(source, torch_python)
     if source.suffix == ".pkl":
@@ -241,8 +241,9 @@ def _categories(
     path: pathlib.Path, num_classes: int
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Names and ids of a COCO file's categories, ascending by id."""
-    entries = _load_json(path).get("categories")
+    content = _load_json(path)
     try:
+        entries = content["categories"]
         table = sorted((int(entry["id"]), str(entry["name"])) for entry in entries)
     except (TypeError, KeyError, ValueError) as error:
         raise errors.WeightsError(

@@ -3,12 +3,11 @@
 import hashlib
 import json
 import pathlib
-import shutil
 
 import numpy as np
 from PIL import Image
 
-from foundation import errors, progress
+from foundation import artifact_trees, errors, progress
 from model.examples import mask_rle
 from pipeline.toy import toy_outlines, toy_shapes
 
@@ -64,19 +63,14 @@ def generate(
 
 def _replace(folder: pathlib.Path, parameters: dict[str, int]) -> None:
     """Writes the folder whole, or not at all."""
-    partial = folder.parent / f".{folder.name}.partial"
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        _write(partial, parameters)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
+        with artifact_trees.whole_folder(folder) as partial:
+            _write(partial, parameters)
     except OSError as error:
         raise errors.WorkspaceError(
             f"{folder}: the toy dataset cannot be written: {error}. Choose a folder "
             "you may write to."
         ) from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _is_already_there(folder: pathlib.Path, parameters: dict[str, int]) -> bool:

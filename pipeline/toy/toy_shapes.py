@@ -106,7 +106,7 @@ def _try_to_draw(
         left = np.count_nonzero(thing.visible & ~mask)
         if left < max(_MIN_VISIBLE_PX, _MIN_VISIBLE_FRACTION * thing.full_area):
             return False
-    area = np.count_nonzero(mask)
+    area = int(np.count_nonzero(mask))
     if area < _MIN_VISIBLE_PX:
         return False
     _paint(rng, canvas, colours, distance, shape.name)
@@ -131,7 +131,7 @@ def _draw_crowd(
         distance = _signed_distance(shape, height, width)
         _paint(rng, canvas, colours[:1], distance, name)
         mask |= distance <= 0
-    things.append(Thing(name, True, np.count_nonzero(mask), mask))
+    things.append(Thing(name, True, int(np.count_nonzero(mask)), mask))
 
 
 def _any_name(rng: np.random.Generator) -> str:

@@ -63,6 +63,16 @@ def test_what_is_not_there_is_told_as_a_folder_tells_it(root):
     artifact_paths.remove_tree(root / "none", missing_ok=True)
 
 
+def test_nothing_is_left_of_a_file_that_was_not_written_to_its_end(tmp_path):
+    path = tmp_path / "file"
+    artifact_paths.write_whole(path, b"old")
+    with pytest.raises(KeyboardInterrupt), artifact_paths.whole_file(path) as partial:
+        partial.write_bytes(b"half")
+        raise KeyboardInterrupt
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_file_is_replaced_whole_and_its_new_length_is_read(root):
     for content in (b"short", b"much longer than before", b"s", b""):
         artifact_paths.write_whole(root / "new" / "file", content)

@@ -1,5 +1,7 @@
 """Folders with all that is in them, also when a store refuses one of the requests."""
 
+import pathlib
+import pathlib
 import shutil
 import tracemalloc
 
@@ -134,9 +136,9 @@ def test_a_bucket_comes_into_a_folder_in_one_step(gcs, bucket, tmp_path):
 def test_a_folder_that_another_has_put_there_meanwhile_is_left_alone(tmp_path):
     source, target = plant(tmp_path / "source"), tmp_path / "target"
 
-    def both(*arguments):
+    def both(*arguments, **options):
         patched.undo()  # it calls itself for the folders within
-        shutil.copytree(*arguments)
+        shutil.copytree(*arguments, **options)
         shutil.copytree(source, target)
         before.append((target / "saved_model.pb").stat().st_ino)
 
@@ -146,6 +148,22 @@ def test_a_folder_that_another_has_put_there_meanwhile_is_left_alone(tmp_path):
         artifact_trees.copy_tree(source, target, last="saved_model.pb")
     assert before == [(target / "saved_model.pb").stat().st_ino]
     assert {path.name for path in tmp_path.iterdir()} == {"source", "target"}
+
+
+def test_a_folder_that_cannot_be_replaced_is_put_back(tmp_path, monkeypatch):
+    target = plant(tmp_path / "target")
+    real = pathlib.Path.replace
+
+    def replace(path, place):
+        if (path / "new").is_file() and not target.exists():
+            raise OSError
+        return real(path, place)
+
+    monkeypatch.setattr(pathlib.Path, "replace", replace)
+    with pytest.raises(OSError), artifact_trees.whole_folder(target) as partial:
+        (partial / "new").write_text("")
+    assert read(target) == TREE
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_others_than_tensorflow_get_a_copy_of_a_bucket_and_a_folder_itself(

@@ -7,7 +7,7 @@ import pytest
 
 from foundation import html_page
 
-PACKAGE = "pipeline"
+PACKAGE = "foundation"
 
 
 @pytest.fixture

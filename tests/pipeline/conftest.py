@@ -2,7 +2,6 @@ import shutil
 
 import pytest
 
-from foundation import artifact_paths
 from pipeline.toy import toy_coco
 
 
@@ -44,15 +43,3 @@ def toy(tmp_path_factory):
 @pytest.fixture
 def data(toy, tmp_path):
     return shutil.copytree(toy, tmp_path / "coco")
-
-
-@pytest.fixture
-def bucket(gcs, request):
-    """A folder of a bucket that no other test uses."""
-    return artifact_paths.of(f"gs://bucket/{request.node.name}")
-
-
-@pytest.fixture(params=["folder", "bucket"])
-def root(request, tmp_path):
-    """A place for artifacts of either kind."""
-    return tmp_path if request.param == "folder" else request.getfixturevalue("bucket")

@@ -18,8 +18,9 @@ FROZEN = (
     "from pipeline.cluster import supervisor\n"
     "from pipeline.nodes import attempts\n"
     "supervisor._SECONDS_BETWEEN_LOOKS = 0.1\n"
-    "pace = attempts.Pace(beat=0.05, cut_off=1.0, patience=20.0)\n"
-    "attempt = attempts.Attempt(attempts.Marks(pathlib.Path(sys.argv[1]), '1'), pace)\n"
+    "times = attempts.LeaseTimes(heartbeat=0.05, cut_off=1.0, patience=20.0)\n"
+    "lease = attempts.Lease(pathlib.Path(sys.argv[1]), '1')\n"
+    "attempt = attempts.Attempt(lease, times)\n"
     "attempt.start()\n"
     "work = (\n"
     "    'import sys, time\\n'\n"
@@ -66,7 +67,7 @@ def frozen(tmp_path):
         return output.split()
 
     time.sleep(3.0)
-    yield attempts.Marks(node, "1"), count, thaw
+    yield attempts.Lease(node, "1"), count, thaw
     running.kill()
     running.wait()
 
@@ -79,11 +80,11 @@ def test_an_attempt_that_was_frozen_goes_on_where_nobody_has_taken_over(frozen):
 
 @pytest.mark.parametrize("how", ["taken over", "cleared away"])
 def test_an_attempt_that_was_frozen_stops_where_it_was_replaced(frozen, how):
-    marks, count, thaw = frozen
+    lease, count, thaw = frozen
     if how == "taken over":
-        marks.take_over("another")
+        lease.take_over("another")
     else:
-        marks.remove_all()
+        lease.remove()
     lines = count.read_text().count("\n")
     assert thaw() == ["-9", "False"]
     assert count.read_text().count("\n") - lines < 100  # of some 150 to come

@@ -1,4 +1,5 @@
 import json
+import pathlib
 
 import pytest
 from apache_beam.options import pipeline_options
@@ -6,9 +7,10 @@ from tfx.dsl.compiler import compiler
 from tfx.dsl.components.base import executor_spec
 
 from components.coco_evaluator import evaluator_settings
-from foundation import errors
-from pipeline import graph
-from pipeline.settings import config, run_config
+from foundation import artifact_paths, errors
+from model import config as model_config
+from pipeline import graph, locations
+from pipeline.settings import config, config_file, run_config
 
 NODES = [
     "CocoExampleGen",
@@ -24,7 +26,12 @@ NODES = [
     "CocoEvaluator",
     "Pusher",
 ]
-LOCATIONS = graph.Locations(("data",), "root", "serving")
+LOCATIONS = locations.Locations(
+    ("data",), pathlib.Path("root"), pathlib.Path("serving")
+)
+
+# Trained from random weights, as frozen norms cannot be.
+NETWORK = model_config.ModelConfig.model_validate({"backbone": {"norm": "group"}})
 
 
 def compiled(settings: config.PipelineConfig):
@@ -34,7 +41,7 @@ def compiled(settings: config.PipelineConfig):
 
 @pytest.fixture(scope="module")
 def nodes():
-    return compiled(config.PipelineConfig(name="a"))
+    return compiled(config.PipelineConfig(name="a", model=NETWORK))
 
 
 def parameters(node) -> str:
@@ -74,7 +81,9 @@ def test_nothing_passes_the_gates_around(nodes, node, upstream):
 
 def test_a_new_threshold_changes_the_evaluator_and_no_other_node(nodes):
     evaluate = evaluator_settings.EvaluateConfig(min_mask_ap=0.9)
-    changed = compiled(config.PipelineConfig(name="a", evaluate=evaluate))
+    changed = compiled(
+        config.PipelineConfig(name="a", model=NETWORK, evaluate=evaluate)
+    )
     differing = [n for n in NODES if parameters(nodes[n]) != parameters(changed[n])]
     assert differing == ["CocoEvaluator"]
 
@@ -102,7 +111,9 @@ def test_thresholds_are_those_of_the_configuration():
 def test_engine_and_its_arguments_reach_every_node_that_uses_beam():
     run = run_config.RunConfig(beam_runner="flink", beam_workers=3)
     kubeflow = {"image": "registry.example.com/m2f:1"}
-    settings = config.PipelineConfig(name="a", run=run, kubeflow=kubeflow)
+    settings = config.PipelineConfig(
+        name="a", model=NETWORK, run=run, kubeflow=kubeflow
+    )
     pipeline = graph.create_pipeline(settings, LOCATIONS)
     assert "--parallelism=3" in pipeline.beam_pipeline_args
     assert "--sdk_container_image=registry.example.com/m2f:1" in (
@@ -117,7 +128,7 @@ def on_dataflow():
         beam_workers=3,
         beam_args=[*arguments, "--sdk_container_image=i"],
     )
-    return config.PipelineConfig(name="a", run=run)
+    return config.PipelineConfig(name="a", model=NETWORK, run=run)
 
 
 def test_dataflow_is_refused_a_root_that_google_cannot_read():
@@ -126,8 +137,9 @@ def test_dataflow_is_refused_a_root_that_google_cannot_read():
 
 
 def test_on_dataflow_only_the_node_that_reads_the_volume_runs_in_its_own_pod():
-    places = graph.Locations(("/mnt/data",), "gs://b/root", "gs://b/serving")
-    pipeline = graph.create_pipeline(on_dataflow(), places)
+    root, serving = map(artifact_paths.of, ("gs://b/root", "gs://b/serving"))
+    where = locations.Locations(("/mnt/data",), root, serving)
+    pipeline = graph.create_pipeline(on_dataflow(), where)
     runners = {}
     for node in pipeline.components:
         spec = node.executor_spec
@@ -151,7 +163,7 @@ def test_severities_limits_and_the_number_of_queries_reach_the_gate():
         {
             "name": "a",
             "data": {"gate": {"class_drift": {"limit": 0.3}}},
-            "model": {"decoder": {"num_queries": 7}},
+            "model": {"backbone": {"norm": "group"}, "decoder": {"num_queries": 7}},
         }
     )
     found = compiled(settings)["DataGate"].parameters.parameters
@@ -165,6 +177,7 @@ def test_what_training_does_not_depend_on_does_not_train_again(nodes):
     changed = compiled(
         config.PipelineConfig(
             name="a",
+            model=NETWORK,
             data=config.DataConfig.model_validate(
                 {"gate": {"problems": {"missing_image": {"limit": 2}}}}
             ),
@@ -173,3 +186,10 @@ def test_what_training_does_not_depend_on_does_not_train_again(nodes):
     )
     differing = {n for n in NODES if parameters(nodes[n]) != parameters(changed[n])}
     assert differing == {"DataGate", "ServingValidator", "Pusher"}
+
+
+@pytest.mark.parametrize("preset", ["coco_r50.yaml"])
+def test_norms_of_weights_are_refused_where_there_are_no_weights(preset):
+    settings = config_file.load(preset)
+    with pytest.raises(errors.ConfigError, match="frozen_batch.*train.init_from"):
+        graph.create_pipeline(settings, LOCATIONS)

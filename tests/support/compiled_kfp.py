@@ -5,7 +5,7 @@ import pathlib
 import yaml
 from tfx.dsl.compiler import compiler
 
-from pipeline import graph
+from pipeline import graph, locations
 from pipeline.cluster import kubeflow_names
 from pipeline.settings import config_file
 
@@ -74,7 +74,9 @@ class Compiled:
 
 def upstream_by_tfx():
     """Node id -> what it depends on, as TFX's own compiler sees it."""
-    locations = graph.Locations(("other",), "places", "altogether")
-    ir = compiler.Compiler().compile(graph.create_pipeline(settings(), locations))
+    where = locations.Locations(
+        ("other",), pathlib.Path("places"), pathlib.Path("altogether")
+    )
+    ir = compiler.Compiler().compile(graph.create_pipeline(settings(), where))
     nodes = [node.pipeline_node for node in ir.nodes]
     return {node.node_info.id: set(node.upstream_nodes) for node in nodes}

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from components.coco_example_gen import problems
+from components.coco_example_gen import ingest_settings, problems
 from components.coco_example_gen.read import labelme, layouts
 
 HEIGHT, WIDTH = 16, 12
@@ -53,7 +53,7 @@ class LabelMeFolder:
         layout = layouts.detect(self.root)
         assert layout.name == "labelme"
         log = problems.ProblemLog()
-        found = settings.IngestSettings(**settings)
+        found = ingest_settings.IngestSettings(**settings)
         return labelme.read(layout, found, log), log
 
 

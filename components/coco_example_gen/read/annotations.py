@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from components import wire
 from components.coco_example_gen import ingest_settings, problems
 from components.coco_example_gen.read import (
     class_names,
@@ -17,8 +18,6 @@ from components.coco_example_gen.read import (
     readers,
 )
 from foundation import errors
-
-SPLITS = ("train", "eval")
 
 
 class PlannedObject(msgspec.Struct, frozen=True, gc=False):
@@ -143,7 +142,7 @@ def read_splits(
         roots.append(merging.Root(layout, held_out, categories))
     log.raise_errors()
     merged, categories = merging.merge(roots, log)
-    return [_planned(name, data, merged[name], categories) for name in SPLITS]
+    return [_planned(name, data, merged[name], categories) for name in wire.SPLITS]
 
 
 def _read_root(
@@ -181,15 +180,15 @@ def _with_eval(
     Args:
         alone: no other root has images to evaluate on.
     """
-    if "eval" in contents:
+    if wire.EVAL_SPLIT in contents:
         return dict(contents)
-    together = contents["train"]
+    together = contents[wire.TRAIN_SPLIT]
     ids = [image.id for image in together.images]
     chosen: set[int] = set()
     if alone or len(ids) > 1:
         chosen = choose_eval_ids(ids, settings.eval_fraction, settings.split_seed)
     parts = {}
-    for name, is_held_out in (("train", False), ("eval", True)):
+    for name, is_held_out in ((wire.TRAIN_SPLIT, False), (wire.EVAL_SPLIT, True)):
         parts[name] = coco_json.CocoInstances(
             images=[i for i in together.images if (i.id in chosen) == is_held_out],
             annotations=[

@@ -3,6 +3,7 @@
 import collections
 from collections.abc import Mapping
 
+from components import wire
 from components.coco_example_gen import problems, quoting
 from components.coco_example_gen.read import coco_json, consistency
 
@@ -17,23 +18,26 @@ def check_agreement(
     Args:
         files: by name of split, what the log calls its annotation file.
     """
-    if "eval" not in contents:
+    if wire.EVAL_SPLIT not in contents:
         return
-    names = {c.id: _plain(c.name) for c in contents["train"].categories}
-    held_out, conflicting = contents["eval"], set()
+    names = {c.id: _plain(c.name) for c in contents[wire.TRAIN_SPLIT].categories}
+    held_out, conflicting = contents[wire.EVAL_SPLIT], set()
     for category in held_out.categories:
         name = _plain(category.name)
         known = names.get(category.id, name)
         if known != name:
             conflicting.add(category.id)
+            other = files[wire.TRAIN_SPLIT]
             message = (
                 f"category {category.id} is {quoting.quoted(name)} here and "
-                f"{quoting.quoted(known)} in {files['train']}; give both files the "
-                "same categories"
+                f"{quoting.quoted(known)} in {other}; give both files the same "
+                "categories"
             )
             action = "its annotations are left out"
             log.add(
-                problems.Problem("category_conflict", files["eval"], message, action)
+                problems.Problem(
+                    "category_conflict", files[wire.EVAL_SPLIT], message, action
+                )
             )
     if conflicting:
         held_out.categories = [

@@ -27,7 +27,7 @@ Segmentation = Annotated[
     msgspec.Raw, msgspec.Meta(extra_json_schema={"type": ["array", "object", "null"]})
 ]
 
-Table = TypeVar("Table", bound=msgspec.Struct)
+_Tables = TypeVar("_Tables", bound=json_faults.Tables)
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Texts are matched first, so that what they hold is passed over. Nothing is given back
@@ -85,7 +85,7 @@ class CocoCategory(msgspec.Struct, gc=False, kw_only=True):
     supercategory: Anything = None
 
 
-class CocoInstances(msgspec.Struct):
+class CocoInstances(json_faults.Tables):
     """A whole file; keys that are not named here are passed over."""
 
     FORMAT: ClassVar[str] = "COCO instances"
@@ -109,24 +109,23 @@ def read(
         CocoFormatError: as in `decode`.
     """
     found = decode(path, CocoInstances, log, file, max_bytes)
-    complete(path, found)
+    complete(path, CocoInstances, found.images)
     return found
 
 
 def decode(
     path: pathlib.Path,
-    wanted: type[Table],
+    wanted: type[_Tables],
     log: problems.ProblemLog,
     file: str,
     max_bytes: int,
-) -> Table:
+) -> _Tables:
     """Reads JSON of a structure, COCO instances or panoptic.
 
     Whole numbers written as text or with a decimal point ("12", 12.0) are taken for
     what they are; NaN and infinities count as missing. The log is told of both.
 
     Args:
-        wanted: a struct whose fields are lists of structs, with a `FORMAT`.
         file: what the log calls the file.
 
     Raises:
@@ -173,7 +172,7 @@ def load(path: pathlib.Path, max_bytes: int) -> bytes:
         ) from None
 
 
-def _decode(content: bytes, wanted: type[Table]) -> tuple[Table, str | None]:
+def _decode(content: bytes, wanted: type[_Tables]) -> tuple[_Tables, str | None]:
     """What the content holds, and where the first number in another form is."""
     try:
         return msgspec.json.decode(content, type=wanted), None
@@ -209,17 +208,16 @@ def _without_not_a_numbers(content: bytes) -> tuple[int, bytes]:
     return count, content
 
 
-def complete(path: pathlib.Path, found: Table) -> None:
+def complete(
+    path: pathlib.Path, wanted: type[json_faults.Tables], images: list[CocoImage]
+) -> None:
     """Takes `train2017/1.jpg` from LVIS's `http://host/train2017/1.jpg`.
-
-    Args:
-        found: what was read, with `images`.
 
     Raises:
         CocoFormatError: an image has neither `file_name` nor `coco_url`.
     """
     nameless = []
-    for index, image in enumerate(found.images):
+    for index, image in enumerate(images):
         image.embedded_in, image.root_index, image.listed_segments = "", 0, {}
         if not image.file_name and isinstance(image.coco_url, str):
             image.file_name = "/".join(image.coco_url.split("/")[-2:])
@@ -227,5 +225,5 @@ def complete(path: pathlib.Path, found: Table) -> None:
             nameless.append(f"images[{index}].file_name: missing")
     if nameless:
         raise errors.CocoFormatError(
-            json_faults.not_of_format(path, type(found), len(nameless), nameless)
+            json_faults.not_of_format(path, wanted, len(nameless), nameless)
         )

@@ -65,7 +65,8 @@ def _without_repeats(
 
 
 def _differ(row: object, other: object) -> bool:
-    if isinstance(row, coco_json.CocoCategory):
+    kind = coco_json.CocoCategory
+    if isinstance(row, kind) and isinstance(other, kind):
         return row.name != other.name
     return row != other
 

@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+from typing import ClassVar
 
 import msgspec
 
@@ -15,6 +16,12 @@ NOT_BLANK = r"\S"  # a pattern that texts of nothing but spaces do not fit
 _KINDS = {b"[": "a list", b'"': "a text"}
 
 
+class Tables(msgspec.Struct):
+    """A whole file: fields that are lists of structs, and the name of its format."""
+
+    FORMAT: ClassVar[str]
+
+
 def place(error: Exception) -> str:
     """`images[0].id` from the decoder's message; empty for the whole file."""
     _, _, path = str(error).partition(" - at `$")
@@ -24,13 +31,12 @@ def place(error: Exception) -> str:
 def explain(
     path: pathlib.Path,
     content: bytes,
-    wanted: type[msgspec.Struct],
+    wanted: type[Tables],
     error: Exception,
 ) -> str:
     """The message for a file that is not JSON, or JSON of another structure.
 
     Args:
-        wanted: a struct whose fields are lists of structs, with a `FORMAT`.
         error: what decoding raised.
     """
     if isinstance(error, msgspec.ValidationError | UnicodeDecodeError):
@@ -39,12 +45,11 @@ def explain(
 
 
 def not_of_format(
-    path: pathlib.Path, wanted: type[msgspec.Struct], count: int, lines: list[str]
+    path: pathlib.Path, wanted: type[Tables], count: int, lines: list[str]
 ) -> str:
     """The message for JSON that lacks something.
 
     Args:
-        wanted: a struct with the name of its `FORMAT`.
         count: of faults.
         lines: one for each of the first faults.
     """
@@ -71,7 +76,7 @@ def _not_json(path: pathlib.Path, content: bytes, error: Exception) -> str:
 
 
 def _not_coco(
-    path: pathlib.Path, content: bytes, wanted: type[msgspec.Struct], error: Exception
+    path: pathlib.Path, content: bytes, wanted: type[Tables], error: Exception
 ) -> str:
     """The message for JSON of another structure: every place that is wrong."""
     try:

@@ -111,4 +111,5 @@ def size_of(content: pathlib.Path | bytes) -> Size | None:
                 orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
     except Exception:  # a broken file makes Pillow raise nearly anything
         return None
-    return Size(stored, stored[::-1] if orientation in range(5, 9) else stored)
+    turned = (stored[1], stored[0])
+    return Size(stored, turned if orientation in range(5, 9) else stored)

@@ -239,8 +239,9 @@ def _joined(
     found = list(parts.values())
     if len(found) == 1:
         return found[0]
-    if all(isinstance(each, list) for each in found):
-        return [polygon for each in found for polygon in each]
+    outlines = [each for each in found if isinstance(each, list)]
+    if len(outlines) == len(found):
+        return [polygon for each in outlines for polygon in each]
     compressed = []
     for place, each in parts.items():
         try:

@@ -7,12 +7,12 @@ a reference to them; `panoptic_masks` draws them.
 import collections
 import pathlib
 from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, cast
 
 import msgspec
 
 from components.coco_example_gen import problems, safe_paths
-from components.coco_example_gen.read import coco_json, sources
+from components.coco_example_gen.read import coco_json, json_faults, sources
 
 _MAX_SEGMENT_ID = 2**24 - 1  # three bytes of colour
 
@@ -43,7 +43,7 @@ class PanopticCategory(msgspec.Struct, gc=False, kw_only=True):
     isthing: Annotated[int, msgspec.Meta(ge=0, le=1)] | bool = 1
 
 
-class PanopticFile(msgspec.Struct):
+class PanopticFile(json_faults.Tables):
     """A whole file; keys that are not named here are passed over."""
 
     FORMAT: ClassVar[str] = "COCO panoptic"
@@ -86,11 +86,12 @@ def read(
     path = source.annotation_file
     file = layout.name_of(path)
     found = coco_json.decode(path, PanopticFile, log, file, max_bytes)
-    coco_json.complete(path, found)
-    _keep_listed(found, layout.root, source)
+    coco_json.complete(path, PanopticFile, found.images)
+    folder = cast(pathlib.Path, source.segment_folder).relative_to(layout.root)
+    _keep_listed(found, folder)
     return coco_json.CocoInstances(
         images=found.images,
-        annotations=_annotations(found, layout.root, source, file, log),
+        annotations=_annotations(found, folder, file, log),
         categories=[
             coco_json.CocoCategory(id=category.id, name=category.name)
             for category in found.categories
@@ -99,11 +100,8 @@ def read(
     )
 
 
-def _keep_listed(
-    found: PanopticFile, root: pathlib.Path, source: sources.SplitSource
-) -> None:
+def _keep_listed(found: PanopticFile, folder: pathlib.Path) -> None:
     """Puts down beside each image what colours its PNGs may have."""
-    folder = source.segment_folder.relative_to(root)
     listed: dict[int, dict[str, list[int]]] = collections.defaultdict(dict)
     for row in found.annotations:
         ids = [segment.id for segment in row.segments_info]
@@ -115,13 +113,11 @@ def _keep_listed(
 
 def _annotations(
     found: PanopticFile,
-    root: pathlib.Path,
-    source: sources.SplitSource,
+    folder: pathlib.Path,
     file: str,
     log: problems.ProblemLog,
 ) -> list[coco_json.CocoAnnotation]:
     stuff = {category.id for category in found.categories if not category.isthing}
-    folder = source.segment_folder.relative_to(root)
     annotations = []
     known: set[tuple[int, int]] = set()
     for image in found.annotations:

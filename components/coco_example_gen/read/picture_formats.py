@@ -37,7 +37,8 @@ def begins_like_picture(head: bytes) -> bool:
     """
     Image.init()
     padded = head.ljust(HEAD_BYTES, b"\0")
-    return any(Image.OPEN[name][1](padded) for name in READ)
+    accepts = (Image.OPEN[name][1] for name in READ)
+    return any(accept is None or accept(padded) for accept in accepts)
 
 
 def plain_format(image: Image.Image, content: bytes) -> str | None:

@@ -113,8 +113,8 @@ def decode(
     notes += _suffix_notes(picture_formats.STORED_AS.get(image.format or ""), suffix)
     if plain and turn is None:
         if plain == "jpeg":
-            sides = (max(side // _DRAFT, 1) for side in image.size)
-            image.draft("L", tuple(sides))
+            across, down = (max(side // _DRAFT, 1) for side in image.size)
+            image.draft("L", (across, down))
         _load(image)
         return Picture(content, plain, tuple(notes))
     told = f"{image.format} in mode {image.mode} became a PNG"

@@ -6,6 +6,8 @@ import pathlib
 from collections.abc import Collection, Iterator
 from typing import Literal
 
+from components import wire
+
 
 @dataclasses.dataclass(frozen=True)
 class SplitSource:
@@ -51,7 +53,8 @@ class Layout:
 
     def sources(self) -> dict[str, SplitSource]:
         """The sources by the name of their split."""
-        return {"train": self.train} | ({"eval": self.eval} if self.eval else {})
+        held_out = {wire.EVAL_SPLIT: self.eval} if self.eval else {}
+        return {wire.TRAIN_SPLIT: self.train} | held_out
 
     def name_of(self, path: pathlib.Path) -> str:
         """What reports and records call a file of the root, or the root itself."""

@@ -3,13 +3,11 @@
 import json
 from collections.abc import Sequence
 
+from components import wire
 from components.coco_example_gen import problems
 from components.coco_example_gen.read import layouts
 from components.coco_example_gen.write import figures, plans, shards
 from foundation import errors
-
-PROBLEMS_FILE = "problems.json"
-SUMMARY_FILE = "summary.json"
 
 
 def conclude(
@@ -68,7 +66,7 @@ def write(folder: str, summary: dict[str, object], log: problems.ProblemLog) -> 
     """Writes `problems.json`, and last of all `summary.json`: all is complete."""
     write_problems(folder, log, stopped="")
     plans.write_text(
-        f"{folder}/{SUMMARY_FILE}",
+        f"{folder}/{wire.SUMMARY_FILE}",
         json.dumps(summary, indent=1, ensure_ascii=False),
     )
 
@@ -85,7 +83,7 @@ def write_problems(folder: str, log: problems.ProblemLog, stopped: str) -> None:
         "examples": [p.to_row() for p in sorted(log.examples, key=_order)],
     }
     text = json.dumps(content, indent=1, ensure_ascii=False)
-    plans.write_text(f"{folder}/{PROBLEMS_FILE}", text)
+    plans.write_text(f"{folder}/{wire.PROBLEMS_FILE}", text)
 
 
 def _require_something(
@@ -96,10 +94,11 @@ def _require_something(
     for split, result in results.items():
         if not result.images:
             raise errors.CocoFormatError(_nothing_left(data, split, log))
-    if not any(results["train"].objects.values()):
+    if not any(results[wire.TRAIN_SPLIT].objects.values()):
+        files = _annotation_files(data, wire.TRAIN_SPLIT)
         raise errors.CocoFormatError(
-            f"{_annotation_files(data, 'train')}: not one instance with a mask is left "
-            "to train on (crowds do not count). Annotate objects with polygons or RLE; "
+            f"{files}: not one instance with a mask is left to train on (crowds "
+            "do not count). Annotate objects with polygons or RLE; "
             f"boxes alone are not enough. {_first_examples(log)}"
         )
 
@@ -144,18 +143,20 @@ def _compare_splits(
     results: dict[str, shards.Result],
     log: problems.ProblemLog,
 ) -> None:
-    train, held_out = results["train"], results["eval"]
+    train, held_out = results[wire.TRAIN_SPLIT], results[wire.EVAL_SPLIT]
     names = held_out.names | train.names
     file = ", ".join(each.name_of(each.train.annotation_file) for each in data)
     for present, absent, split in (
-        (train, held_out, "eval"),
-        (held_out, train, "train"),
+        (train, held_out, wire.EVAL_SPLIT),
+        (held_out, train, wire.TRAIN_SPLIT),
     ):
         for category_id in sorted(set(present.objects) - set(absent.objects)):
             message = (
                 f"category {category_id} ({names[category_id]!r}) is not in {split}"
             )
-            action = "cannot be scored" if split == "eval" else "cannot be learnt"
+            action = (
+                "cannot be scored" if split == wire.EVAL_SPLIT else "cannot be learnt"
+            )
             log.add(problems.Problem("class_absent_from_split", file, message, action))
     for digest in sorted(set(train.pictures) & set(held_out.pictures)):
         message = f"is the same picture as {train.pictures[digest]} of the train split"

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
+from components import wire
 from components.coco_example_gen import problems, quoting
 from components.coco_example_gen.report import report_pictures, report_tables
 from components.coco_example_gen.write import plans, stored_examples
 from foundation import drawing, html_page, progress
 from model.examples import features
 
-PAGE_FILE = "report.html"
+_TEMPLATE = "report.html"
 _MOST_GALLERY_PICTURES = 72
 _MOST_PROBLEM_PICTURES = 24
 _PICTURES_PER_KIND = 3
@@ -82,8 +83,8 @@ def write_stopped(
 
 
 def _render(report_folder: str, content: Mapping[str, object]) -> None:
-    page = html_page.render("components.coco_example_gen.report", PAGE_FILE, content)
-    plans.write_text(f"{report_folder}/{PAGE_FILE}", page)
+    page = html_page.render("components.coco_example_gen.report", _TEMPLATE, content)
+    plans.write_text(f"{report_folder}/{wire.REPORT_PAGE_FILE}", page)
 
 
 class _Painter:
@@ -154,7 +155,8 @@ def _wanted(
     gallery: Sequence[_Class],
 ) -> dict[str, set[int]]:
     """Image ids by split; a problem does not say which split it was found in."""
-    wanted = {split: {problem.image_id for problem in concerned} for split in splits}
+    ids = {each.image_id for each in concerned if each.image_id is not None}
+    wanted = {split: set(ids) for split in splits}
     for each in gallery:
         for split, image_id in each.images:
             wanted[split].add(image_id)

@@ -101,9 +101,9 @@ def _problems(log: problems.ProblemLog) -> list[dict[str, object]]:
     return rows
 
 
-def _classes(splits: Mapping[str, Mapping]) -> list[dict[str, object]]:
+def _classes(splits: Mapping[str, Mapping]) -> list[dict]:
     """The most frequent first."""
-    found: dict[int, dict[str, object]] = {}
+    found: dict[int, dict] = {}
     for position, split in enumerate(splits.values()):
         for row in split["classes"]:
             known = found.setdefault(

@@ -152,7 +152,7 @@ def _disagreements(
         elif _leaves(sides, image):
             message = f"bbox {bbox} leaves the image of {image.width} x {image.height}"
             found.append(("bbox_outside_image", f"{message} px, the mask's is {tight}"))
-        elif _farthest(sides, _sides(tight)) > _BOX_TOLERANCE_PX:
+        elif _farthest(sides, _corners(*tight)) > _BOX_TOLERANCE_PX:
             found.append(("bbox_recomputed", f"bbox {bbox}, the mask's is {tight}"))
     tolerance = max(_AREA_TOLERANCE_PX2, _AREA_TOLERANCE_FRACTION * drawn.area)
     if area is not None and not abs(area - drawn.area) <= tolerance:
@@ -168,9 +168,13 @@ def _covers(drawn: DrawnObject, image: annotations.PlannedImage) -> bool:
 
 def _sides(bbox: Sequence[float | None]) -> tuple[float, ...] | None:
     """Left, top, right and bottom, px; None of a box that has not four numbers."""
-    if len(bbox) != 4 or None in bbox:
-        return None
-    x, y, width, height = bbox
+    numbers = [number for number in bbox if number is not None]
+    return _corners(*numbers) if len(bbox) == len(numbers) == 4 else None
+
+
+def _corners(
+    x: float, y: float, width: float, height: float
+) -> tuple[float, float, float, float]:
     return x, y, x + width, y + height
 
 

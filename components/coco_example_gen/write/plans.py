@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import tensorflow as tf
 
+from components import wire
 from components.coco_example_gen import ingest_settings, problems
 from components.coco_example_gen.read import annotations
 
 IMAGES_PER_SHARD = 256
-RECORDS_PREFIX = "data_tfrecord-"  # of stock example gens; downstream looks for it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +69,7 @@ def write(
                 split.name,
                 f"{name}.plan.json",
                 f"{name}.records.gz",
-                f"{record_folders[split.name]}/{RECORDS_PREFIX}{part}.gz",
+                f"{record_folders[split.name]}/{wire.RECORDS_PREFIX}{part}{wire.RECORDS_SUFFIX}",
                 f"{name}.problems.jsonl",
                 f"{name}.result.json",
             )

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import tensorflow as tf
 
+from components import wire
 from model.examples import features
 
 
@@ -49,7 +50,7 @@ def id_of(example: tf.train.Example) -> int:
 def _files(folder: str) -> list[tuple[int, str]]:
     """First image id and path of every record file that is not empty."""
     files = []
-    for path in sorted(tf.io.gfile.glob(f"{folder}/data_tfrecord-*")):
+    for path in sorted(tf.io.gfile.glob(f"{folder}/{wire.RECORDS_GLOB}")):
         first = next(_read(path), None)
         if first is not None:
             files.append((id_of(first), path))
@@ -57,5 +58,7 @@ def _files(folder: str) -> list[tuple[int, str]]:
 
 
 def _read(path: str) -> Iterator[tf.train.Example]:
-    for record in tf.data.TFRecordDataset(path, compression_type="GZIP"):
+    for record in tf.data.TFRecordDataset(
+        path, compression_type=wire.RECORDS_COMPRESSION
+    ):
         yield tf.train.Example.FromString(record.numpy())

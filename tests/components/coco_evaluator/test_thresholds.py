@@ -81,6 +81,26 @@ def test_a_threshold_that_would_be_passed_over_is_refused(metric, named):
         thresholds.parse(text_of(metric))
 
 
+def floor(number):
+    return value(lower_bound={"value": number})
+
+
+@pytest.mark.parametrize("specs", [[2], [1, 1]])
+def test_a_second_metric_would_replace_the_first_and_is_refused(specs):
+    metric = config_pb2.MetricConfig(class_name="MaskAP", threshold=floor(0.5))
+    found = [config_pb2.MetricsSpec(metrics=[metric] * number) for number in specs]
+    text = json_format.MessageToJson(config_pb2.EvalConfig(metrics_specs=found))
+    with pytest.raises(errors.ConfigError, match="'MaskAP' 2 times, .* wanted once"):
+        thresholds.parse(text)
+
+
+def test_a_class_with_two_floors_is_refused():
+    slices = sliced(floor(0.5), **CLASS) + sliced(floor(0.25), **CLASS)
+    metric = config_pb2.MetricConfig(class_name="MaskAP", per_slice_thresholds=slices)
+    with pytest.raises(errors.ConfigError, match=r"'a' twice, .* 0\.5 and 0\.25"):
+        thresholds.parse(text_of(metric))
+
+
 def test_thresholds_outside_of_a_metric_are_refused():
     spec = config_pb2.MetricsSpec(
         thresholds={"mask_ap": value(lower_bound={"value": 0.5})}

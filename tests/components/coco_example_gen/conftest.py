@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from components.coco_example_gen import ingestion
+from components.coco_example_gen import ingest_settings, ingestion
 from components.coco_example_gen.read import layouts
 from model.examples import features
 
@@ -133,7 +133,7 @@ def ingest(tmp_path):
     def run(*roots, run_shards=ingestion.run_here, **settings) -> Ingested:
         folder = tmp_path / f"run{len(runs)}"
         runs.append(folder)
-        found = settings.IngestSettings(**settings)
+        found = ingest_settings.IngestSettings(**settings)
         ingestion.ingest(
             layouts.detect_all(roots, found.layout),
             found,
@@ -184,7 +184,9 @@ def execute(tmp_path):
                 "input_config": proto_utils.proto_to_json(
                     example_gen_pb2.Input(splits=[split])
                 ),
-                "settings": settings.IngestSettings(**settings).model_dump_json(),
+                "settings": ingest_settings.IngestSettings(
+                    **settings
+                ).model_dump_json(),
             },
         )
         return Ingested(

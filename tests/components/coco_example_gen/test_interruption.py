@@ -54,7 +54,7 @@ def killed(folder, module, name, calls):
     kill_at(module, name, calls)
     ingest(folder)
 
-modules = dict(plans=plans, examples=examples, shards=shards, report=report)
+modules = dict(plans=plans, examples=examples, shards=shards, report=ingestion_report)
 modules["gfile"] = tf.io.gfile
 assert in_child(lambda: ingest(out / "whole")) == 0
 for moment in sys.argv[3:]:

@@ -1,4 +1,4 @@
-from components.data_gate import content_checks, measurements
+from components.data_gate import content_checks, gate_settings, measurements
 
 
 def split(images=10, empty=0, instances_per_image=None, fullest=(), **classes):
@@ -20,7 +20,7 @@ def split(images=10, empty=0, instances_per_image=None, fullest=(), **classes):
 def judged(num_queries=20, settings=None, **splits):
     """Checks by the key of their settings, those of several splits in a list."""
     report = measurements.IngestionReport(splits, {}, {})
-    config = settings.GateConfig.model_validate(settings or {})
+    config = gate_settings.GateConfig.model_validate(settings or {})
     found = {}
     for check in content_checks.content_checks(report, config, num_queries):
         found.setdefault(check.key.removeprefix("data.gate."), []).append(check)

@@ -14,7 +14,7 @@ from components.data_gate import component as data_gate
 from foundation import errors
 from model.examples import features
 from pipeline.metadata import store as metadata
-from pipeline.nodes import previous_statistics
+from pipeline.nodes import previous_statistics_resolver
 from pipeline.toy import toy_coco
 
 # TFX goes first: it makes this TFDV importable beside this tfx-bsl.
@@ -39,14 +39,14 @@ def make_pipeline(root, workspace, problems=None, code_digest="1"):
     )
     statistics = statistics_gen.outputs["statistics"]
     before = tfx.dsl.Resolver(
-        strategy_class=previous_statistics.PreviousStatistics,
-        **previous_statistics.channels(statistics),
+        strategy_class=previous_statistics_resolver.PreviousStatistics,
+        **previous_statistics_resolver.channels(statistics),
     ).with_id("PreviousStatistics")
     gate = data_gate.DataGate(
         anomalies=validator.outputs["anomalies"],
         report=example_gen.outputs["report"],
         statistics=statistics,
-        previous_statistics=before.outputs[previous_statistics.STATISTICS],
+        previous_statistics=before.outputs[previous_statistics_resolver.STATISTICS],
         settings=json.dumps({"problems": problems or {}}),
         num_queries=20,
     )

@@ -5,7 +5,7 @@ import tensorflow as tf
 import tfx  # noqa: F401  makes this TFDV importable
 from tfx_bsl.coders import example_coder
 
-from components.data_gate import drift
+from components.data_gate import drift, gate_settings
 from model.examples import features
 
 from tensorflow_data_validation.statistics import stats_impl  # isort: skip
@@ -31,7 +31,7 @@ def statistics(*images):
 
 
 def judged(now, before, **settings):
-    config = settings.GateConfig.model_validate(settings)
+    config = gate_settings.GateConfig.model_validate(settings)
     return {c.name: c for c in drift.drift_checks(now, before, config)}
 
 

@@ -9,7 +9,7 @@ from foundation import errors
 from model import config
 from model.examples import categories
 from model.network import mask2former
-from model.weights import safetensors, starting_weights, weights_architecture
+from model.weights import starting_weights, tensor_files, weights_architecture
 
 SETTINGS = config.ModelConfig(
     backbone=config.BackboneConfig(depth=18, stem_width=4),
@@ -187,7 +187,7 @@ def test_missing_left_over_and_misshapen_weights_are_listed(tmp_path, trained, n
 
 def test_a_file_of_another_program_is_refused_with_the_command_to_run(tmp_path):
     path = tmp_path / "model.safetensors"
-    safetensors.write(path, {"conv1.weight": np.ones([1])}, {"format": "pt"})
+    tensor_files.write(path, {"conv1.weight": np.ones([1])}, {"format": "pt"})
     with pytest.raises(errors.WeightsError, match="m2f weights convert .*model"):
         starting_weights.read(path)
     with pytest.raises(errors.WeightsError, match="nowhere is not a file"):

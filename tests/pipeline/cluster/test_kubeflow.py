@@ -109,7 +109,7 @@ def test_nothing_is_written_when_something_is_refused(tmp_path):
 
 
 def test_the_script_writes_what_the_command_writes(tmp_path):
-    script = pathlib.Path(__file__).parents[2] / "kubeflow" / "compile_pipeline.py"
+    script = pathlib.Path(__file__).parents[3] / "kubeflow" / "compile_pipeline.py"
     by_script, by_call = tmp_path / "script.yaml", tmp_path / "call.yaml"
     arguments = ["--config", "demo.yaml", "--image", "i:1", "--out", by_script]
     arguments += ["--set", "train.steps=7"]

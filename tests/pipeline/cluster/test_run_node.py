@@ -11,7 +11,7 @@ import time
 import pytest
 from ml_metadata.proto import metadata_store_pb2
 
-from pipeline import compiled_graph
+from pipeline import compiled_graph, locations
 from pipeline.cluster import run_node
 from pipeline.metadata import metadata_url, store
 from pipeline.nodes import attempts, ir
@@ -45,8 +45,10 @@ def url(volume):
 def reference(volume, url):
     """What `prepare` wrote for a run called 1234."""
     settings = config_file.load("demo.yaml")
-    places = ((str(volume / "data"),), volume / "elsewhere", volume / "serving")
-    digest = ir.graph_digest(compiled_graph.build(settings, *places))
+    elsewhere = locations.Locations(
+        (str(volume / "data"),), volume / "elsewhere", volume / "serving"
+    )
+    digest = ir.graph_digest(compiled_graph.build(settings, elsewhere))
     done = call(
         "prepare",
         "--config-json",
@@ -106,7 +108,7 @@ def test_an_attempt_that_another_one_replaced_stops_and_touches_nothing(
 ):
     running, output = hanging
     folder = volume / "artifacts" / "demo" / "ImportSchemaGen"
-    attempts.Marks(folder, "1234").take_over("another")
+    attempts.Lease(folder, "1234").take_over("another")
     _, stderr = running.communicate(timeout=60)
     assert running.returncode == 1
     assert "ImportSchemaGen: another attempt has taken over" in stderr

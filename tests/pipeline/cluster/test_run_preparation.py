@@ -6,7 +6,8 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2
 
 from foundation import errors
-from pipeline.cluster import places, run_preparation
+from pipeline import locations
+from pipeline.cluster import run_preparation
 from pipeline.metadata import metadata_url, store
 from pipeline.nodes import ir
 from pipeline.settings import config_file
@@ -21,7 +22,9 @@ def request_of_a_run(tmp_path, monkeypatch):
     return run_preparation.Request(
         config_json=json.dumps(settings),
         overrides="",
-        places=places.Places(("/data",), tmp_path / "artifacts", tmp_path / "serving"),
+        where=locations.Locations(
+            ("/data",), tmp_path / "artifacts", tmp_path / "serving"
+        ),
         run_id="1234",
         run_name="nightly",
         graph_digest="",

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from pipeline import graph
+from pipeline import locations
 from pipeline.cluster import run_vertex
 
 SCHEMA_TYPE = {"instanceSchema": "title: tfx.Schema\ntype: object\n"}
@@ -37,7 +37,7 @@ def test_a_node_works_in_the_mounted_bucket_and_answers_with_its_address(tmp_pat
     assert run_vertex.main(arguments, mount=str(tmp_path)) == 0
     folder = tmp_path / "bucket/root/7/ImportSchemaGen_1"
     written = (folder / "schema/schema.pbtxt").read_text()
-    assert written.count("feature {") == graph.SCHEMA.read_text().count("feature {")
+    assert written.count("feature {") == locations.SCHEMA.read_text().count("feature {")
     said = json.loads((folder / "executor_output.json").read_text())
     (schema,) = said["artifacts"]["schema"]["artifacts"]
     assert schema["uri"] == "gs://bucket/root/7/ImportSchemaGen_1/schema"
@@ -64,7 +64,7 @@ def test_inputs_outputs_and_packaged_files_get_the_names_seen_here(tmp_path):
     assert outputs["outputFile"].startswith("/gcs/bucket/root/7/")
     assert outputs["artifacts"]["schema"]["artifacts"][0]["uri"].startswith("/gcs/")
     parameters = asked["inputs"]["parameterValues"]
-    assert parameters == {"schema_file": str(graph.SCHEMA), "x": 3.0}
+    assert parameters == {"schema_file": str(locations.SCHEMA), "x": 3.0}
 
 
 @pytest.mark.parametrize(

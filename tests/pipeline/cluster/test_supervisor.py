@@ -85,13 +85,13 @@ def test_when_it_may_not_go_on_the_process_and_its_workers_end(tmp_path):
     program = (
         "import pathlib, sys\n"
         "from pipeline.cluster import supervisor\n"
-        "class Leave:\n"
+        "class Permission:\n"
         "    def may_go_on(self):\n"
         "        return not pathlib.Path('stop').exists()\n"
         "    def settled(self, hold):\n"
         "        return False\n"
         "with supervisor.Supervisor() as watching:\n"
-        "    ending = watching.run([sys.executable, '-c', sys.argv[1]], Leave())\n"
+        "    ending = watching.run([sys.executable, '-c', sys.argv[1]], Permission())\n"
         "print(ending.code, ending.stopped_by, ending.was_cut_off)\n"
     )
     watching = supervise(BUSY, tmp_path, program)
@@ -119,7 +119,7 @@ def test_workers_left_behind_by_a_process_that_ended_are_ended(tmp_path):
     wait_until(lambda: not is_alive(worker))
 
 
-def test_a_process_is_held_while_its_leave_is_in_doubt(tmp_path, monkeypatch):
+def test_a_process_is_held_while_its_permission_is_in_doubt(tmp_path, monkeypatch):
     class Doubt:
         def may_go_on(self):
             return len(held) > 0

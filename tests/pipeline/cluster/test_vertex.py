@@ -197,7 +197,7 @@ def test_the_file_is_json(tmp_path):
 
 
 def test_the_example_of_the_manual_passes():
-    manual = pathlib.Path(__file__).parents[2] / "docs" / "vertex.md"
+    manual = pathlib.Path(__file__).parents[3] / "docs" / "vertex.md"
     example = manual.read_text().split("```yaml\n")[1].split("```")[0]
     found = config_file.from_values(yaml.safe_load(example), [], "vertex.md")
     vertex_checks.check(found)

@@ -1,4 +1,5 @@
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -13,6 +14,15 @@ def test_create_makes_every_folder_below_the_root(tmp_path):
     space.create()
     found = sorted(path.name for path in space.root.iterdir())
     assert found == ["artifacts", "logs", "serving"]
+
+
+def test_runs_read_the_data_and_write_below_the_root(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    space = workspace.Workspace(tmp_path / "w")
+    where = space.run_locations([pathlib.Path("data"), pathlib.Path("/more")])
+    assert where.data_roots == (str(tmp_path / "data"), "/more")
+    assert where.artifact_root == space.artifacts
+    assert where.serving_root == space.serving
 
 
 def test_a_file_in_the_way_is_refused(tmp_path):

@@ -1,3 +1,5 @@
+import pathlib
+
 import pytest
 from tfx.dsl.compiler import compiler
 from tfx.orchestration import metadata
@@ -6,18 +8,20 @@ from tfx.orchestration.portable import cache_utils, data_types
 from tfx.proto.orchestration import executable_spec_pb2, pipeline_pb2
 
 from components.coco_example_gen import executor
-from pipeline import graph
+from pipeline import graph, locations
 from pipeline.nodes import beam_operator
-from pipeline.settings import config, run_config
+from pipeline.settings import config
 
 BEAM_NODES = {"CocoExampleGen", "StatisticsGen", "Transform"}
 
 
 def compiled(**run):
-    settings = config.PipelineConfig(name="a", run=run_config.RunConfig(**run))
-    ir = compiler.Compiler().compile(
-        graph.create_pipeline(settings, graph.Locations(("data",), "root", "serving"))
+    settings = config.PipelineConfig.model_validate(
+        {"name": "a", "model": {"backbone": {"norm": "group"}}, "run": run}
     )
+    root, serving = pathlib.Path("root"), pathlib.Path("serving")
+    where = locations.Locations(("data",), root, serving)
+    ir = compiler.Compiler().compile(graph.create_pipeline(settings, where))
     deployment = runner_utils.extract_local_deployment_config(ir)
     nodes = [node.pipeline_node.node_info.id for node in ir.nodes]
     return {

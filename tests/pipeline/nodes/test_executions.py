@@ -10,6 +10,7 @@ from foundation import artifact_paths
 from pipeline.nodes import attempts, executions
 
 Execution = pb.Execution
+CLEAN_UPS = {"Pusher": staging}
 
 
 @pytest.fixture
@@ -66,20 +67,20 @@ def test_a_killed_attempt_is_recorded_as_failed_and_its_outputs_are_removed(
 ):
     killed = record(store, pusher, left)
     folders = written(pusher, killed)
-    assert executions.mend(store, pusher) == [killed]
+    assert executions.roll_back(store, pusher, CLEAN_UPS) == [killed]
     assert states(store) == {killed: Execution.FAILED}
     assert not any(folder.exists() for folder in folders)
 
 
 def test_what_a_killed_attempt_left_in_a_bucket_is_removed(store, gcs):
-    folder = artifact_paths.of("gs://bucket/mended/Pusher")
+    folder = artifact_paths.of("gs://bucket/rolled-back/Pusher")
     node_run = executions.NodeRun("demo", "monday", "Pusher", folder)
     killed = record(store, node_run, Execution.RUNNING)
     folders = written(node_run, killed)
     other = folder / "pushed_model" / f"{killed}1"
     (other / "part").write_text("of another execution")
     assert all(gcs.names(f"{each}/part") for each in folders)
-    assert executions.mend(store, node_run) == [killed]
+    assert executions.roll_back(store, node_run, CLEAN_UPS) == [killed]
     assert not any(gcs.names(f"{each}/") for each in folders)
     assert gcs.names(f"{other}/part")
 
@@ -97,12 +98,12 @@ def test_what_cannot_be_found_in_a_bucket_is_not_recorded_as_removed(store, gcs)
             gcs.write(f"{each}/part", b"")
         gcs.fail_next(1, status=403, after=answered)
         try:
-            assert executions.mend(store, node_run) == [killed]
+            assert executions.roll_back(store, node_run, CLEAN_UPS) == [killed]
             break
         except OSError:
             assert states(store)[killed] == Execution.RUNNING
             gcs.recover()
-            assert executions.mend(store, node_run) == [killed]
+            assert executions.roll_back(store, node_run, CLEAN_UPS) == [killed]
         finally:
             gcs.recover()
             assert not any(gcs.names(f"{each}/") for each in folders)
@@ -112,7 +113,7 @@ def test_what_cannot_be_found_in_a_bucket_is_not_recorded_as_removed(store, gcs)
 def test_outputs_of_a_failed_attempt_that_was_killed_again_are_removed(store, pusher):
     failed = record(store, pusher, Execution.FAILED)
     folders = written(pusher, failed)
-    assert executions.mend(store, pusher) == []
+    assert executions.roll_back(store, pusher, CLEAN_UPS) == []
     assert not any(folder.exists() for folder in folders)
 
 
@@ -120,7 +121,7 @@ def test_outputs_of_a_failed_attempt_that_was_killed_again_are_removed(store, pu
 def test_what_went_well_is_left_alone(store, pusher, done):
     made = record(store, pusher, done)
     folders = written(pusher, made)
-    assert executions.mend(store, pusher) == []
+    assert executions.roll_back(store, pusher, CLEAN_UPS) == []
     assert states(store) == {made: done}
     assert all(folder.exists() for folder in folders)
     assert executions.finished(store, pusher).id == made
@@ -132,7 +133,7 @@ def test_other_nodes_and_other_runs_are_left_alone(store, pusher):
         record(store, pusher, Execution.RUNNING, run_id="tuesday"),
     ]
     assert executions.find(store, pusher) == []
-    assert executions.mend(store, pusher) == []
+    assert executions.roll_back(store, pusher, CLEAN_UPS) == []
     assert states(store) == dict.fromkeys(others, Execution.RUNNING)
 
 
@@ -143,7 +144,7 @@ def test_a_push_that_was_not_recorded_is_taken_back(store, pusher, tmp_path):
     staged.mkdir()
     version = staging.finish(pushed, staged)
     assert version.is_dir()
-    executions.mend(store, pusher)
+    executions.roll_back(store, pusher, CLEAN_UPS)
     assert not version.exists()
 
 
@@ -154,8 +155,8 @@ def test_the_last_failed_attempt_is_the_one_taken_up_again(store, pusher):
     assert states(store) == {first: Execution.FAILED, second: Execution.RUNNING}
 
 
-def test_a_run_that_has_not_begun_has_nothing_to_mend(store, pusher):
-    assert executions.mend(store, pusher) == []
+def test_a_run_that_has_not_begun_has_nothing_to_roll_back(store, pusher):
+    assert executions.roll_back(store, pusher, CLEAN_UPS) == []
     assert executions.finished(store, pusher) is None
 
 
@@ -168,47 +169,49 @@ def compiled(tmp_path):
     return found
 
 
-def test_a_run_that_was_stopped_for_good_is_mended_by_a_later_one(
+def test_a_run_that_was_stopped_for_good_is_rolled_back_by_a_later_one(
     store, pusher, compiled
 ):
     killed = record(store, pusher, Execution.RUNNING)
     done = record(store, pusher, Execution.COMPLETE, node_id="Trainer")
     folders = written(pusher, killed)
-    assert executions.mend_abandoned(store, compiled) == [killed]
+    assert executions.roll_back_abandoned(store, compiled, CLEAN_UPS) == [killed]
     assert states(store) == {killed: Execution.FAILED, done: Execution.COMPLETE}
     assert not any(folder.exists() for folder in folders)
-    assert executions.mend_abandoned(store, compiled) == []
+    assert executions.roll_back_abandoned(store, compiled, CLEAN_UPS) == []
 
 
-def test_before_a_run_is_mended_its_marks_go_so_that_a_frozen_attempt_stops(
+def test_before_a_run_is_rolled_back_its_lease_goes_so_that_a_frozen_attempt_stops(
     store, pusher, compiled
 ):
     killed = record(store, pusher, Execution.RUNNING)
-    pusher.marks.take_over("frozen")
+    pusher.lease.take_over("frozen")
     output = pusher.folder / "pushed_model" / str(killed)
     output.parent.mkdir()
     output.write_text("no folder, so it cannot be removed as one")
     with pytest.raises(NotADirectoryError):
-        executions.mend_abandoned(store, compiled)
+        executions.roll_back_abandoned(store, compiled, CLEAN_UPS)
     with pytest.raises(FileNotFoundError):
-        pusher.marks.at_work()
+        pusher.lease.holder()
     assert states(store) == {killed: Execution.RUNNING}
 
 
-def test_a_run_that_is_at_work_is_not_mended_by_another(store, pusher, compiled):
+def test_a_run_that_is_at_work_is_not_rolled_back_by_another(store, pusher, compiled):
     running = record(store, pusher, Execution.RUNNING)
     folders = written(pusher, running)
-    pace = attempts.Pace(beat=0.02, cut_off=10.0, stop=0.3)
-    attempt = attempts.Attempt(pusher.marks, pace)
+    times = attempts.LeaseTimes(heartbeat=0.02, cut_off=10.0, stop=0.3)
+    attempt = attempts.Attempt(pusher.lease, times)
     attempt.start()
-    assert executions.mend_abandoned(store, compiled, pace) == []
+    assert executions.roll_back_abandoned(store, compiled, CLEAN_UPS, times) == []
     assert states(store) == {running: Execution.RUNNING}
     assert all(folder.exists() for folder in folders)
     attempt.end()
-    assert executions.mend_abandoned(store, compiled, pace) == [running]
+    assert executions.roll_back_abandoned(store, compiled, CLEAN_UPS, times) == [
+        running
+    ]
 
 
-def test_who_may_not_look_at_the_marks_mends_nothing(store, compiled, gcs):
+def test_who_may_not_look_at_the_lease_rolls_nothing_back(store, compiled, gcs):
     place = compiled.runtime_spec.pipeline_root.field_value
     place.string_value = "gs://bucket/unseen"
     node_run = executions.NodeRun.of(compiled, "Pusher", "monday")
@@ -216,7 +219,7 @@ def test_who_may_not_look_at_the_marks_mends_nothing(store, compiled, gcs):
     folders = written(node_run, running)
     gcs.fail_next(1, status=403)
     with pytest.raises(PermissionError):
-        executions.mend_abandoned(store, compiled)
+        executions.roll_back_abandoned(store, compiled, CLEAN_UPS)
     gcs.recover()
     assert states(store) == {running: Execution.RUNNING}
     assert all(gcs.names(f"{each}/part") for each in folders)
@@ -225,5 +228,5 @@ def test_who_may_not_look_at_the_marks_mends_nothing(store, compiled, gcs):
 def test_runs_of_other_pipelines_are_left_alone(store, pusher, compiled):
     running = record(store, pusher, Execution.RUNNING)
     compiled.pipeline_info.id = "another"
-    assert executions.mend_abandoned(store, compiled) == []
+    assert executions.roll_back_abandoned(store, compiled, CLEAN_UPS) == []
     assert states(store) == {running: Execution.RUNNING}

@@ -16,11 +16,26 @@ from pipeline.nodes import executions, node_launch
 Execution = metadata_store_pb2.Execution
 
 
+class Recorder:
+    """Clean-up of a node that only tells when it was asked for."""
+
+    def __init__(self):
+        self.calls = []
+
+    def undo(self, node_folder, execution_id):
+        self.calls.append(("undo", node_folder.name, execution_id))
+
+    def forget(self, node_folder, execution_id):
+        self.calls.append(("forget", node_folder.name, execution_id))
+
+
 class Run:
     """One run of the graph; the same id again is the same run."""
 
     def __init__(self, folder, schema):
         self.folder = folder
+        self.recorder = Recorder()
+        self.clean_ups = {"ImportSchemaGen": self.recorder}
         self.connection = metadata.sqlite_metadata_connection_config(
             str(folder / "metadata.db")
         )
@@ -39,7 +54,9 @@ class Run:
         )
 
     def launch(self, node_id):
-        return node_launch.launch(self.compiled, node_id, "monday", self.connection)
+        return node_launch.launch(
+            self.compiled, node_id, "monday", self.connection, self.clean_ups
+        )
 
     def executions(self, node_id):
         node_run = executions.NodeRun.of(self.compiled, node_id, "monday")
@@ -100,6 +117,31 @@ def test_a_failed_attempt_leaves_nothing_and_the_next_one_takes_it_up(
     assert states(run.executions("ImportSchemaGen")) == [Execution.COMPLETE]
     (output,) = run.outputs()
     assert [path.name for path in output.iterdir()] == ["schema.pbtxt"]
+
+
+def test_a_node_is_undone_until_it_is_complete_and_then_forgotten(run, monkeypatch):
+    from tfx.components.schema_gen.import_schema_gen import executor
+
+    def fail(*_):
+        raise OSError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(executor.Executor, "Do", fail)
+        with pytest.raises(OSError):
+            run.launch("ImportSchemaGen")
+    (execution,) = run.executions("ImportSchemaGen")
+    undone = ("undo", "ImportSchemaGen", execution.id)
+    assert run.recorder.calls == [undone]
+    run.launch("ImportSchemaGen")
+    forgotten = ("forget", "ImportSchemaGen", execution.id)
+    assert run.recorder.calls == [undone, undone, forgotten]
+
+
+def test_a_node_that_hands_in_no_clean_up_needs_none(run):
+    run.launch("ImportSchemaGen")
+    calls = list(run.recorder.calls)
+    run.launch("Latest")
+    assert run.recorder.calls == calls
 
 
 def test_a_missing_input_is_a_failure_though_tfx_returns_normally(run, monkeypatch):

@@ -1,6 +1,7 @@
 import pydantic
 import pytest
 
+from foundation import config_section
 from pipeline.settings import config
 
 
@@ -9,7 +10,7 @@ def sections(section):
     yield section
     for name in type(section).model_fields:
         value = getattr(section, name)
-        if isinstance(value, config.Section):
+        if isinstance(value, config_section.Section):
             yield from sections(value)
 
 

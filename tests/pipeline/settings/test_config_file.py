@@ -9,7 +9,7 @@ from pipeline.settings import config, config_file
 @pytest.mark.parametrize("name", config_file.presets())
 def test_every_preset_loads_and_says_hardware_time_and_score(name):
     config_file.load(name)
-    text = (pathlib.Path(config.__file__).parent / "configs" / name).read_text()
+    text = (pathlib.Path(config.__file__).parents[1] / "configs" / name).read_text()
     header = text.split("\nname:")[0].lower()
     for word in ("hardware", "time", "score"):
         assert word in header, f"{name} does not state its {word}"

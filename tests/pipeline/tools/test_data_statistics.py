@@ -58,7 +58,9 @@ def test_sound_records_have_no_anomaly(toy):
 def test_values_that_break_the_schema_are_anomalies(toy, tmp_path):
     (path,) = (toy / "train").glob("*.gz")
     records = tf.data.TFRecordDataset(str(path), "GZIP").as_numpy_iterator()
-    with tf.io.TFRecordWriter(str(tmp_path / "spoilt.gz"), "GZIP") as writer:
+    with tf.io.TFRecordWriter(
+        str(tmp_path / "data_tfrecord-spoilt.gz"), "GZIP"
+    ) as writer:
         for record in records:
             example = tf.train.Example.FromString(record)
             stored = example.features.feature

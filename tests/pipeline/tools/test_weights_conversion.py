@@ -11,13 +11,13 @@ from typer.testing import CliRunner
 from foundation import errors
 from model import config as model_config
 from model.network import backbone
-from model.weights import safetensors
 from model.weights import starting_weights as weights_file
+from model.weights import tensor_files
 from pipeline.cli import cli
 from pipeline.settings import config
 from pipeline.tools import weights_conversion
 
-FIXTURES = pathlib.Path(__file__).parents[1] / "parity" / "fixtures"
+FIXTURES = pathlib.Path(__file__).parents[2] / "parity" / "fixtures"
 DETECTRON2 = FIXTURES / "network" / "detectron2.pkl"
 HUGGING_FACE = FIXTURES / "network" / "model.safetensors"
 TORCHVISION = FIXTURES / "backbone" / "torchvision.safetensors"
@@ -88,7 +88,7 @@ def test_the_authors_licence_is_said(out):
 
 
 def torchvision_with(tmp_path, **changes):
-    values, _ = safetensors.read(TORCHVISION)
+    values, _ = tensor_files.read(TORCHVISION)
     for name, value in changes.items():
         name = name.replace("__", ".")
         if value is None:
@@ -96,7 +96,7 @@ def torchvision_with(tmp_path, **changes):
         else:
             values[name] = value
     path = tmp_path / "changed.safetensors"
-    safetensors.write(path, values, {})
+    tensor_files.write(path, values, {})
     return path
 
 
@@ -123,7 +123,7 @@ def test_a_checkpoint_with_more_less_or_other_weights_is_refused(
 
 def test_a_network_of_another_kind_is_refused_with_some_of_its_names(tmp_path, out):
     path = tmp_path / "bert.safetensors"
-    safetensors.write(path, {"encoder.layer.0.output.dense.weight": np.ones(2)}, {})
+    tensor_files.write(path, {"encoder.layer.0.output.dense.weight": np.ones(2)}, {})
     with pytest.raises(errors.WeightsError, match=r"such as encoder\.layer\.0"):
         weights_conversion.convert(path, out)
 
@@ -196,7 +196,7 @@ def torch_path(tmp_path, monkeypatch):
 
 def test_a_pth_is_read_by_the_python_that_was_named(torch_path, tmp_path, out):
     arrays = tmp_path / "arrays.npz"
-    np.savez(arrays, **safetensors.read(TORCHVISION)[0])
+    np.savez(arrays, **tensor_files.read(TORCHVISION)[0])
     torch_path.write_text(str(arrays))
     weights_conversion.convert(torch_path, out, torch_python=sys.executable)
     direct = tmp_path / "direct.safetensors"
@@ -234,7 +234,8 @@ def test_other_weights_train_again_and_unfit_ones_stop_the_run(tmp_path, out):
         )
         return graph.initial_weights(settings)
 
-    assert initial() == {}
+    with pytest.raises(errors.ConfigError, match="train.init_from names none"):
+        initial()
     first = initial(init_from=str(out))
     values, header = weights_file.read(out)
     values["decoder/class_head/bias"] = values["decoder/class_head/bias"] + 1.0

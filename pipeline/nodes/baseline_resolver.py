@@ -3,6 +3,8 @@
 from tfx.dsl.components.common import resolver
 from tfx.types import standard_artifacts
 
+from components import wire
+
 CANDIDATE = "candidate"
 MODEL = "model"
 BLESSING = "model_blessing"
@@ -20,9 +22,9 @@ class LatestOtherBlessedModel(resolver.ResolverStrategy):
         """See the base class; keys are `CANDIDATE`, `MODEL` and `BLESSING`."""
         candidates = {artifact.id for artifact in input_dict.get(CANDIDATE, [])}
         blessings = {
-            blessing.get_int_custom_property("current_model_id"): blessing
+            blessing.get_int_custom_property(wire.CURRENT_MODEL_ID): blessing
             for blessing in input_dict.get(BLESSING, [])
-            if blessing.get_int_custom_property("blessed") == 1
+            if blessing.get_int_custom_property(wire.BLESSED) == 1
         }
         found = [
             model

@@ -1,6 +1,6 @@
 from tfx.types import standard_artifacts
 
-from pipeline.nodes import baseline
+from pipeline.nodes import baseline_resolver
 
 
 def model(number: int) -> standard_artifacts.Model:
@@ -17,15 +17,15 @@ def blessing(model_id: int, blessed: int) -> standard_artifacts.ModelBlessing:
 
 
 def resolve(candidate: int, blessings: dict[int, int]) -> list[int]:
-    resolved = baseline.LatestOtherBlessedModel().resolve_artifacts(
+    resolved = baseline_resolver.LatestOtherBlessedModel().resolve_artifacts(
         None,
         {
-            baseline.CANDIDATE: [model(candidate)],
-            baseline.MODEL: [model(number) for number in (1, 2, 3, candidate)],
-            baseline.BLESSING: [blessing(*item) for item in blessings.items()],
+            baseline_resolver.CANDIDATE: [model(candidate)],
+            baseline_resolver.MODEL: [model(number) for number in (1, 2, 3, candidate)],
+            baseline_resolver.BLESSING: [blessing(*item) for item in blessings.items()],
         },
     )
-    return [artifact.id for artifact in resolved[baseline.MODEL]]
+    return [artifact.id for artifact in resolved[baseline_resolver.MODEL]]
 
 
 def test_the_latest_blessed_model_is_the_baseline():

@@ -1,33 +1,19 @@
 """The folders of a run on a cluster, as one of its pods sees them."""
 
-import dataclasses
 import pathlib
 from collections.abc import Sequence
 
 from foundation import artifact_paths, errors
+from pipeline import locations
 from pipeline.settings import data_roots
 
 
-@dataclasses.dataclass(frozen=True)
-class Places:
-    """Where a run reads and writes.
-
-    Attributes:
-        data: the folders of annotated images; the ingestion looks up `{SPAN}` in them.
-        root: artifacts, logs and the compiled graph.
-        serving: blessed models go to `<serving>/<model name>/<version>`.
-    """
-
-    data: tuple[str, ...]
-    root: artifact_paths.Path
-    serving: artifact_paths.Path
-
-
-def require(data: str, root: str, serving: str) -> Places:
+def require(data: str, root: str, serving: str) -> locations.Locations:
     """Checks that this pod sees the folders; those that are written are made.
 
     Args:
         data: one folder, or several as `data_roots` has them.
+        root: for artifacts, logs and the compiled graph.
 
     Raises:
         ConfigError: one is not shared by all pods, the data is not there, or a run
@@ -44,8 +30,10 @@ def require(data: str, root: str, serving: str) -> Places:
             raise errors.ConfigError(f"{option} {text}: {reason}")
     for each in roots:
         _check_data(each, written)
-    found = Places(roots, artifact_paths.of(root), artifact_paths.of(serving))
-    for folder in (found.root, found.serving):
+    found = locations.Locations(
+        roots, artifact_paths.of(root), artifact_paths.of(serving)
+    )
+    for folder in (found.artifact_root, found.serving_root):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

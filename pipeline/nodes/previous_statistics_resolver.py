@@ -6,6 +6,7 @@ from tfx import types
 from tfx.dsl.components.common import resolver
 from tfx.types import standard_artifacts
 
+from components import wire
 from pipeline.metadata import store as metadata
 
 CURRENT = "current"
@@ -55,26 +56,26 @@ def _latest(
 
 
 def _data_of(reader: metadata.Store, statistics_id: int) -> _Data:
-    (examples,) = reader.producer(statistics_id).inputs["examples"]
+    (examples,) = reader.producer(statistics_id).inputs[wire.EXAMPLES]
     return _Data(
-        int(examples.properties.get("span", 0)),
-        str(examples.properties.get("input_fingerprint", "")),
+        int(examples.properties.get(wire.SPAN, 0)),
+        str(examples.properties.get(wire.INPUT_FINGERPRINT, "")),
     )
 
 
 def _passed(reader: metadata.Store, statistics_id: int) -> bool:
     """Did a gate judge these statistics, and let the data pass?"""
     return any(
-        execution.state in ("complete", "cached") and "verdict" in execution.outputs
+        execution.state in ("complete", "cached") and wire.VERDICT in execution.outputs
         for execution in reader.consumers(statistics_id)
         if any(
             artifact.artifact_id == statistics_id
-            for artifact in execution.inputs.get("statistics", [])
+            for artifact in execution.inputs.get(wire.STATISTICS, [])
         )
     )
 
 
-def channels(statistics: types.BaseChannel) -> dict[str, types.BaseChannel]:
+def channels(statistics: types.BaseChannel) -> dict:
     """Channels of the resolver node, given those of the current statistics."""
     return {
         CURRENT: statistics,

@@ -4,7 +4,7 @@ import mlmd
 import pytest
 from tfx.types import standard_artifacts
 
-from pipeline.nodes import previous_statistics
+from pipeline.nodes import previous_statistics_resolver
 
 
 class History:
@@ -40,15 +40,19 @@ class History:
             artifact = standard_artifacts.ExampleStatistics()
             artifact.set_mlmd_artifact(row)
             known.append(artifact)
-        resolved = previous_statistics.PreviousStatistics().resolve_artifacts(
+        resolved = previous_statistics_resolver.PreviousStatistics().resolve_artifacts(
             self.ml,
             {
-                previous_statistics.CURRENT: [a for a in known if a.id == current.id],
-                previous_statistics.STATISTICS: known,
+                previous_statistics_resolver.CURRENT: [
+                    a for a in known if a.id == current.id
+                ],
+                previous_statistics_resolver.STATISTICS: known,
             },
         )
-        assert [a.id for a in resolved[previous_statistics.CURRENT]] == [current.id]
-        return [a.uri for a in resolved[previous_statistics.STATISTICS]]
+        assert [a.id for a in resolved[previous_statistics_resolver.CURRENT]] == [
+            current.id
+        ]
+        return [a.uri for a in resolved[previous_statistics_resolver.STATISTICS]]
 
 
 @pytest.fixture

@@ -1,0 +1,83 @@
+"""Every name that crosses from one node to another, or to whoever asks: each once.
+
+A comment says who writes it and who reads it: "the tools" are the summary of a run, the
+lineage and KFP's page. Keys and properties that are TFX's own stand here as well, for
+most of them have no public constant; a test compares those that have. Names of files in
+a model's folder and of features are the model's: `model.serve.export`,
+`model.examples`. So is the compression that training reads records with.
+"""
+
+# Splits. CocoExampleGen writes both; all that follows reads them.
+TRAIN_SPLIT = "train"
+EVAL_SPLIT = "eval"
+SPLITS = (TRAIN_SPLIT, EVAL_SPLIT)
+
+# Records of a split. CocoExampleGen writes them, by TFX's names; TFX's nodes, the
+# Trainer, CocoEvaluator, ServingValidator and `m2f data` read them.
+RECORDS_PREFIX = "data_tfrecord-"
+RECORDS_SUFFIX = ".gz"
+RECORDS_GLOB = "*tfrecord*"
+RECORDS_COMPRESSION = "GZIP"
+RECORDS_FORMAT = "tfrecords_gzip"
+
+# CocoExampleGen's outputs, and the properties that TFX's driver gives the examples and
+# the execution. Every node and the lineage read them.
+EXAMPLES = "examples"
+REPORT = "report"
+SPAN = "span"
+INPUT_FINGERPRINT = "input_fingerprint"
+INPUT_BASE = "input_base"
+INPUT_CONFIG = "input_config"
+
+# Files of the ingestion report. CocoExampleGen and `m2f data` write them; DataGate
+# reads the first two, people the page and the lines.
+SUMMARY_FILE = "summary.json"
+PROBLEMS_FILE = "problems.json"
+PROBLEM_LINES_FILE = "problems.jsonl"
+REPORT_PAGE_FILE = "report.html"
+
+# StatisticsGen's and ExampleValidator's outputs. DataGate and a resolver read them.
+STATISTICS = "statistics"
+ANOMALIES = "anomalies"
+
+# DataGate's output, its file and its properties. The tools and a resolver read them.
+VERDICT = "verdict"
+VERDICT_FILE = "verdict.json"
+VERDICT_PASSED = "passed"
+VERDICT_SUMMARY = "summary"
+
+# Transform's and the Trainer's outputs. All that follows and the tools read them.
+TRANSFORM_GRAPH = "transform_graph"
+MODEL = "model"
+MODEL_RUN = "model_run"
+
+# Properties of executions. The graph writes them, for TFX's cache and for `model`,
+# which has the keys of the custom configuration as its own words; the lineage reads.
+CODE_DIGEST = "code_digest"
+CUSTOM_CONFIG = "custom_config"
+TRAINER_CONFIG = "config"
+TRAINER_INFO = "info"
+TRANSFORM_CONFIG = "data"
+
+# CocoEvaluator's outputs, input and file. The Pusher and the tools read them.
+BASELINE_MODEL = "baseline_model"
+EVALUATION = "evaluation"
+METRICS_FILE = "metrics.json"
+
+# Of both blessings. CocoEvaluator and ServingValidator write them; TFX's Pusher, the
+# resolver of the baseline and the tools read them.
+BLESSING = "blessing"
+BLESSED = "blessed"
+REASON = "reason"
+CURRENT_MODEL_ID = "current_model_id"
+INFRA_BLESSED_FILE = "INFRA_BLESSED"
+INFRA_NOT_BLESSED_FILE = "INFRA_NOT_BLESSED"
+
+# The Pusher's inputs, output and properties. TFX and our executor write them; the tools
+# and whoever puts a lost version back read them.
+MODEL_BLESSING = "model_blessing"
+INFRA_BLESSING = "infra_blessing"
+PUSHED_MODEL = "pushed_model"
+PUSHED = "pushed"
+PUSHED_DESTINATION = "pushed_destination"
+PUSHED_VERSION = "pushed_version"
