@@ -82,7 +82,7 @@ def _cell(value: object) -> str:
 
 def _described(
     execution: store.Execution,
-) -> Iterator[tuple[str, int, list[tuple[str, object]]]]:
+) -> Iterator[tuple[str, int, list[tuple[str, store.Property]]]]:
     """Key, id and properties of every output that has some to show."""
     for key, artifacts in execution.outputs.items():
         for artifact in artifacts:

@@ -1,7 +1,6 @@
 """Folders with all that is in them, also when a store refuses one of the requests."""
 
 import pathlib
-import pathlib
 import shutil
 import tracemalloc
 
