@@ -16,6 +16,7 @@ from kfp.dsl import base_component
 from tfx.dsl.compiler import compiler
 
 from foundation import artifact_paths
+from model.weights import starting_weights
 from pipeline import graph, locations
 from pipeline.cluster import (
     kubeflow_checks,
@@ -78,9 +79,13 @@ def dag_of(settings: config.PipelineConfig) -> Dag:
         artifact_root=artifact_paths.of(cluster.root),
         serving_root=artifact_paths.of(cluster.serving_root),
     )
+    if settings.train.init_from is None:
+        starting_weights.check_random_start(settings.model.backbone)
     # The weights are where the pods are: the first task looks at them.
     train = settings.train.model_copy(update={"init_from": None})
-    shape = settings.model_copy(update={"train": train})
+    backbone = settings.model.backbone.model_copy(update={"norm": "group"})
+    model = settings.model.model_copy(update={"backbone": backbone})
+    shape = settings.model_copy(update={"train": train, "model": model})
     compiled = compiler.Compiler().compile(graph.create_pipeline(shape, where))
     upstream = {
         node.pipeline_node.node_info.id: tuple(node.pipeline_node.upstream_nodes)

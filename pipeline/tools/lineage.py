@@ -156,9 +156,12 @@ def _data_folders(example_gen: store.Execution) -> list[str]:
 
 
 def _custom_config(trainer: store.Execution) -> tuple[dict, dict[str, str]]:
+    """The run's configuration as the model carries it, and what else it carries."""
     custom = json.loads(str(trainer.properties.get(wire.CUSTOM_CONFIG, "{}")))
-    config = json.loads(custom.get(wire.TRAINER_CONFIG, "{}"))
-    return config, custom.get(wire.TRAINER_INFO, {})
+    info = custom.get(wire.TRAINER_INFO, {})
+    # Models of earlier versions have all of it in what the Trainer was told.
+    text = info.get(wire.TRAINER_CONFIG) or custom.get(wire.TRAINER_CONFIG, "{}")
+    return json.loads(text), info
 
 
 def _who(execution: store.Execution) -> str:

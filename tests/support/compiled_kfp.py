@@ -41,7 +41,12 @@ CLUSTER = {
 
 def settings(cluster=None, **others):
     """A configuration with this section."""
-    values = {"name": "my_demo", "kubeflow": cluster or CLUSTER, **others}
+    values = {
+        "name": "my_demo",
+        "model": {"backbone": {"norm": "group"}},  # from random weights
+        "kubeflow": cluster or CLUSTER,
+        **others,
+    }
     return config_file.from_values(values, [], "a.yaml")
 
 

@@ -79,7 +79,11 @@ def test_compiling_twice_gives_the_same_file(compiled_package, tmp_path):
 def test_weights_on_the_volume_need_not_be_on_this_machine(tmp_path):
     out = tmp_path / "p.yaml"
     path = "/mnt/pipeline/weights/r50.safetensors"
-    kubeflow.compile_yaml(compiled_kfp.settings(train={"init_from": path}), out)
+    backbone = {"norm": "frozen_batch"}  # whose statistics are there as well
+    settings = compiled_kfp.settings(
+        train={"init_from": path}, model={"backbone": backbone}
+    )
+    kubeflow.compile_yaml(settings, out)
     embedded = json.loads(
         compiled_kfp.Compiled(out).argument("prepare", "--config-json")
     )

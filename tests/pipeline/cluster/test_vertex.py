@@ -29,6 +29,7 @@ CLUSTER = {
 def settings(cluster=None, **others):
     values = {
         "name": "my_demo",
+        "model": {"backbone": {"norm": "group"}},  # from random weights
         "kubeflow": {**CLUSTER, **(cluster or {})},
         "evaluate": {"min_mask_ap_change": -1.0},
         **others,
