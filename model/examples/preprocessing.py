@@ -166,8 +166,13 @@ class ImageTransform(tf.Module):
         """string [B] -> `IMAGE`, `CONTENT_SIZE`, `ORIGINAL_SIZE`."""
         outputs = self._apply(encoded)
         image = outputs[IMAGE].to_tensor(shape=[None, None, None, 3])
-        sizes = (CONTENT_SIZE, ORIGINAL_SIZE)
-        return {IMAGE: image} | {key: tf.cast(outputs[key], tf.int32) for key in sizes}
+        sizes = {
+            key: tf.cast(outputs[key], tf.int32)
+            for key in (CONTENT_SIZE, ORIGINAL_SIZE)
+        }
+        # Rows of unknown length forget the canvas of an empty batch.
+        canvas = _canvas_size(sizes[CONTENT_SIZE], self._data.pad_multiple)
+        return {IMAGE: _pad(image, canvas), **sizes}
 
     def from_pixels(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """uint8 [B, H, W, 3] -> `IMAGE`, `CONTENT_SIZE`, `ORIGINAL_SIZE`."""

@@ -43,9 +43,12 @@ class SuiteGuard:
         signal.signal(signal.SIGALRM, self._end_for_time)
         signal.setitimer(signal.ITIMER_REAL, self._minutes * SECONDS_A_MINUTE)
 
-    def pytest_sessionfinish(self) -> None:
-        """No alarm while failures are shown."""
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """No alarm while failures are shown; no success when a worker died."""
         signal.setitimer(signal.ITIMER_REAL, 0)
+        if self._dead_worker:
+            print(f"worker {self._dead_worker} died; {self._tests()}")
+            session.exitstatus = 1
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """A worker begins a test."""

@@ -106,6 +106,13 @@ def test_bytes_and_pixels_give_the_same_network_input(transform, encoded, images
             np.testing.assert_allclose(value, from_pixels[key], atol=1e-5)
 
 
+def test_an_empty_batch_has_a_canvas_that_the_network_can_look_at(transform):
+    found = transform.from_encoded(tf.constant([], tf.string))
+    rows, height, width, _ = found[preprocessing.IMAGE].shape
+    assert rows == 0
+    assert height == width == DATA.pad_multiple
+
+
 def test_the_transform_graph_survives_in_another_saved_model(
     transform, encoded, tmp_path
 ):
