@@ -21,7 +21,7 @@ from PIL import Image
 from pycocotools import coco
 
 from benchmarks import converge_ours, machine, toy_stream
-from components.coco_evaluator import coco_metrics
+from model.evaluation import coco_metrics
 from model.serve import postprocess
 from model.train import optimizer
 from pipeline.toy import toy_coco

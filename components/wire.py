@@ -4,7 +4,7 @@ A comment says who writes it and who reads it: "the tools" are the summary of a 
 lineage and KFP's page. Keys and properties that are TFX's own stand here as well, for
 most of them have no public constant; a test compares those that have. Names of files in
 a model's folder and of features are the model's: `model.serve.export`,
-`model.examples`. So is the compression that training reads records with.
+`model.examples`.
 """
 
 # Splits. CocoExampleGen writes both; all that follows reads them.
@@ -12,12 +12,8 @@ TRAIN_SPLIT = "train"
 EVAL_SPLIT = "eval"
 SPLITS = (TRAIN_SPLIT, EVAL_SPLIT)
 
-# Records of a split. CocoExampleGen writes them, by TFX's names; TFX's nodes, the
-# Trainer, CocoEvaluator, ServingValidator and `m2f data` read them.
-RECORDS_PREFIX = "data_tfrecord-"
-RECORDS_SUFFIX = ".gz"
-RECORDS_GLOB = "*tfrecord*"
-RECORDS_COMPRESSION = "GZIP"
+# Format of the records of a split, by TFX's name. CocoExampleGen writes them, TFX's
+# nodes read it; names and compression of the files: `model.examples.record_files`.
 RECORDS_FORMAT = "tfrecords_gzip"
 
 # CocoExampleGen's outputs, and the properties that TFX's driver gives the examples and

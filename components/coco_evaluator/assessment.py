@@ -5,14 +5,9 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from components.coco_evaluator import (
-    blessing_rules,
-    coco_metrics,
-    ground_truth,
-    predictor,
-    thresholds,
-)
+from components.coco_evaluator import blessing_rules, thresholds
 from foundation import artifact_paths, errors
+from model.evaluation import coco_metrics, ground_truth, predictor
 from model.serve import saved_model
 
 

@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from components.coco_evaluator import coco_metrics, thresholds
+from components.coco_evaluator import thresholds
+from model.evaluation import coco_metrics
 
 
 @dataclasses.dataclass(frozen=True)

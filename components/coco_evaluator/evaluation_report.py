@@ -9,8 +9,9 @@ import math
 from tensorflow_model_analysis.proto import config_pb2
 
 from components import wire
-from components.coco_evaluator import assessment, coco_metrics, tfma_report
+from components.coco_evaluator import assessment, tfma_report
 from foundation import artifact_paths
+from model.evaluation import coco_metrics
 
 CLASSES_FILENAME = "classes.csv"
 BASELINE_FOLDER = "baseline"

@@ -15,10 +15,10 @@ from components.coco_evaluator import (
     assessment,
     blessing_rules,
     evaluation_report,
-    records,
     thresholds,
 )
 from foundation import artifact_paths
+from model.examples import record_files
 
 
 class Executor(base_executor.BaseExecutor):
@@ -62,7 +62,7 @@ def _split_files(examples: types.Artifact, split: str) -> list[str]:
     """Files of a split; none when the examples lack the split."""
     if split not in artifact_utils.decode_split_names(examples.split_names):
         return []
-    return records.files_of_split(artifact_utils.get_split_uri([examples], split))
+    return record_files.files_of_split(artifact_utils.get_split_uri([examples], split))
 
 
 def _record_metrics(evaluation: types.Artifact, found: assessment.Assessment) -> None:

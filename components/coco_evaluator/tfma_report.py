@@ -21,8 +21,9 @@ from tensorflow_model_analysis.writers import (
     metrics_plots_and_validations_writer,
 )
 
-from components.coco_evaluator import blessing_rules, coco_metrics, thresholds
+from components.coco_evaluator import blessing_rules, thresholds
 from foundation import artifact_paths
+from model.evaluation import coco_metrics
 
 _METRICS_FILENAME = "metrics-00000-of-00001.tfrecord"
 _VALIDATION_FILENAME = "validations.tfrecord"

@@ -12,6 +12,7 @@ from components.coco_example_gen.read import annotations, layouts
 from components.coco_example_gen.report import ingestion_report, report_page
 from components.coco_example_gen.write import plans, shards
 from foundation import errors, progress
+from model.examples import record_files
 
 RunShards = Callable[[list[plans.Shard]], None]
 
@@ -162,5 +163,5 @@ def _clear(record_folders: Mapping[str, str], report_folder: str) -> None:
     for folder in record_folders.values():
         tf.io.gfile.makedirs(folder)
         for name in tf.io.gfile.listdir(folder):  # a pattern would match brackets
-            if name.startswith(wire.RECORDS_PREFIX):
+            if name.startswith(record_files.PREFIX):
                 tf.io.gfile.remove(f"{folder}/{name}")

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import tensorflow as tf
 from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
@@ -12,6 +11,7 @@ from tfx.utils import path_utils
 from components import wire
 from components.serving_validator import validation
 from foundation import artifact_paths, artifact_trees
+from model.examples import record_files
 
 
 class Executor(base_executor.BaseExecutor):
@@ -48,7 +48,7 @@ def _split_files(examples: types.Artifact, split: str) -> list[str]:
     if split not in artifact_utils.decode_split_names(examples.split_names):
         return []
     folder = artifact_utils.get_split_uri([examples], split)
-    return sorted(tf.io.gfile.glob(f"{folder}/{wire.RECORDS_GLOB}"))
+    return record_files.files_of_split(folder)
 
 
 def _record(blessing: types.Artifact, found: validation.Validation) -> None:

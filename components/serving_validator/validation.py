@@ -5,11 +5,9 @@ import json
 import pathlib
 from collections.abc import Sequence
 
-import tensorflow as tf
-
-from components import wire
 from components.serving_validator import answer_checks, sandbox
 from foundation import artifact_paths, errors
+from model.examples import record_files
 from model.serve import saved_model
 
 REPORT_FILENAME = "report.json"
@@ -82,10 +80,7 @@ def read_examples(files: Sequence[str], count: int) -> list[bytes]:
     """The first serialized tf.Examples of a split."""
     if not files:
         return []
-    whole = all(name.endswith(wire.RECORDS_SUFFIX) for name in files)
-    compression = wire.RECORDS_COMPRESSION if whole else ""
-    records = tf.data.TFRecordDataset(list(files), compression_type=compression)
-    return list(records.take(count).as_numpy_iterator())
+    return list(record_files.read(files).take(count).as_numpy_iterator())
 
 
 def _refused(faults: list[str], num_requests: int = 0) -> Validation:

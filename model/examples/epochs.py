@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from foundation import errors
 from model import config
-from model.examples import features, repeat_factors
+from model.examples import features, record_files, repeat_factors
 
 _READERS = 4
 
@@ -138,7 +138,9 @@ def _read_once(
 ) -> tf.data.Dataset:
     """The images that are trained on, in stored order."""
     records = tf.data.Dataset.from_tensor_slices(names).interleave(
-        lambda name: tf.data.TFRecordDataset(name, compression_type="GZIP"),
+        lambda name: tf.data.TFRecordDataset(
+            name, compression_type=record_files.COMPRESSION
+        ),
         cycle_length=_READERS,
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,

@@ -14,7 +14,7 @@ from components.coco_example_gen import ingestion
 from components.coco_example_gen.read import annotations, layouts
 from components.coco_example_gen.write import plans
 from foundation import progress
-from model.examples import features, mask_rle
+from model.examples import features, mask_rle, record_files
 from pipeline.settings import config
 from pipeline.tools import ingestion_processes
 
@@ -135,7 +135,7 @@ def _rows(
             for each in image.objects
         }
         for record in tf.data.TFRecordDataset(
-            shard.records_path, wire.RECORDS_COMPRESSION
+            shard.records_path, record_files.COMPRESSION
         ):
             example = features.parse_example(record)
             example = {key: value.numpy() for key, value in example.items()}

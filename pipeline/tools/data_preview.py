@@ -17,7 +17,14 @@ from components.coco_example_gen.read import annotations, layouts
 from components.coco_example_gen.write import plans, shards
 from foundation import drawing, errors, html_page, progress
 from model import config as model_config
-from model.examples import categories, dataset, features, mask_rle, preprocessing
+from model.examples import (
+    categories,
+    dataset,
+    features,
+    mask_rle,
+    preprocessing,
+    record_files,
+)
 from pipeline.settings import config
 
 PAGE_FILE = "index.html"
@@ -185,8 +192,7 @@ def _ingest_some(
     ):
         ingestion.run_here(work)
     files = [shard.staged_path for shard in work]
-    records = tf.data.TFRecordDataset(files, compression_type=wire.RECORDS_COMPRESSION)
-    return list(records.take(count).as_numpy_iterator())
+    return list(record_files.read(files).take(count).as_numpy_iterator())
 
 
 def _classes(records: Sequence[bytes]) -> list[categories.Category]:

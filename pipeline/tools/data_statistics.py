@@ -12,8 +12,7 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 from tfx_bsl.coders import example_coder
 
-from components import wire
-from model.examples import features
+from model.examples import features, record_files
 from pipeline import locations
 
 # After tfx, see above.
@@ -46,9 +45,8 @@ def anomalies(statistics: Statistics) -> anomalies_pb2.Anomalies:
 
 
 def _without_pixels(folder: pathlib.Path) -> Iterator[bytes]:
-    files = [str(path) for path in sorted(folder.glob(wire.RECORDS_GLOB))]
-    records = tf.data.TFRecordDataset(files, compression_type=wire.RECORDS_COMPRESSION)
-    for serialized in records.as_numpy_iterator():
+    files = record_files.files_of_split(str(folder))
+    for serialized in record_files.read(files).as_numpy_iterator():
         whole = tf.train.Example.FromString(serialized)
         kept = tf.train.Example()
         for key in features.ANNOTATION_KEYS:

@@ -11,11 +11,11 @@ import rich.markup
 import rich.table
 
 from components import wire
-from components.coco_evaluator import coco_metrics, ground_truth, predictor
 from components.coco_example_gen import ingestion, problems
 from components.coco_example_gen.read import layouts
 from components.coco_example_gen.write import shards
 from foundation import artifact_paths, errors
+from model.evaluation import coco_metrics, ground_truth, predictor
 from model.serve import saved_model
 from pipeline.settings import config
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import tensorflow as tf
 
-from components import wire
 from components.coco_example_gen import ingest_settings, problems
 from components.coco_example_gen.read import annotations
+from model.examples import record_files
 
 IMAGES_PER_SHARD = 256
 
@@ -69,7 +69,7 @@ def write(
                 split.name,
                 f"{name}.plan.json",
                 f"{name}.records.gz",
-                f"{record_folders[split.name]}/{wire.RECORDS_PREFIX}{part}{wire.RECORDS_SUFFIX}",
+                f"{record_folders[split.name]}/{record_files.PREFIX}{part}{record_files.SUFFIX}",
                 f"{name}.problems.jsonl",
                 f"{name}.result.json",
             )

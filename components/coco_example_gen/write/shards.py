@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from components import wire
 from components.coco_example_gen import problems, safe_paths
 from components.coco_example_gen.read import (
     annotations,
@@ -21,10 +20,11 @@ from components.coco_example_gen.read import (
 )
 from components.coco_example_gen.write import examples, figures, plans
 from foundation import progress
+from model.examples import record_files
 
 # Pictures are compressed already, and run lengths are short: gzip, which downstream
 # nodes look for, would take a fifth of the time here to make records 0.4% smaller.
-_RECORD_OPTIONS = tf.io.TFRecordOptions(wire.RECORDS_COMPRESSION, compression_level=0)
+_RECORD_OPTIONS = tf.io.TFRecordOptions(record_files.COMPRESSION, compression_level=0)
 _bar: progress.Task | None = None  # a worker in a process of its own has none
 
 

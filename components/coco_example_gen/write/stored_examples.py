@@ -5,8 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import tensorflow as tf
 
-from components import wire
-from model.examples import features
+from model.examples import features, record_files
 
 
 def find(
@@ -50,7 +49,7 @@ def id_of(example: tf.train.Example) -> int:
 def _files(folder: str) -> list[tuple[int, str]]:
     """First image id and path of every record file that is not empty."""
     files = []
-    for path in sorted(tf.io.gfile.glob(f"{folder}/{wire.RECORDS_GLOB}")):
+    for path in record_files.files_of_split(folder):
         first = next(_read(path), None)
         if first is not None:
             files.append((id_of(first), path))
@@ -58,7 +57,5 @@ def _files(folder: str) -> list[tuple[int, str]]:
 
 
 def _read(path: str) -> Iterator[tf.train.Example]:
-    for record in tf.data.TFRecordDataset(
-        path, compression_type=wire.RECORDS_COMPRESSION
-    ):
+    for record in record_files.read([path]):
         yield tf.train.Example.FromString(record.numpy())

@@ -2,7 +2,8 @@ import dataclasses
 
 import pytest
 
-from components.coco_evaluator import blessing_rules, coco_metrics, thresholds
+from components.coco_evaluator import blessing_rules, thresholds
+from model.evaluation import coco_metrics
 
 NAN = float("nan")
 FLOOR = thresholds.Thresholds(min_mask_ap=0.5, min_change=-0.01)

@@ -10,11 +10,11 @@ from tensorflow_model_analysis.proto import config_pb2
 from components.coco_evaluator import (
     assessment,
     blessing_rules,
-    coco_metrics,
     evaluation_report,
     thresholds,
 )
 from foundation import artifact_paths
+from model.evaluation import coco_metrics
 
 NAN = float("nan")
 

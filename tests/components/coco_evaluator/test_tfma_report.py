@@ -9,7 +9,8 @@ from tensorflow_model_analysis.proto import (
     validation_result_pb2,
 )
 
-from components.coco_evaluator import blessing_rules, coco_metrics, tfma_report
+from components.coco_evaluator import blessing_rules, tfma_report
+from model.evaluation import coco_metrics
 
 METRICS = coco_metrics.MaskMetrics(
     num_images=10,

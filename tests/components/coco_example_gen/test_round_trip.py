@@ -10,8 +10,8 @@ import pytest
 from pycocotools import coco
 from pycocotools import mask as coco_mask
 
-from components.coco_evaluator import coco_metrics, ground_truth
 from components.coco_example_gen.read import layouts
+from model.evaluation import coco_metrics, ground_truth
 from model.examples import features
 from pipeline.toy import toy_coco
 

@@ -20,12 +20,8 @@ NODES = {
 TABLE = """
 components.coco_evaluator.assessment                E
 components.coco_evaluator.blessing_rules            E
-components.coco_evaluator.coco_metrics              E
 components.coco_evaluator.evaluation_report         E
 components.coco_evaluator.executor                  E
-components.coco_evaluator.ground_truth              E
-components.coco_evaluator.predictor                 E
-components.coco_evaluator.records                   E
 components.coco_evaluator.tfma_report               E
 components.coco_evaluator.thresholds                E
 components.coco_example_gen.driver                  I
@@ -78,6 +74,9 @@ foundation.artifact_trees                           TV
 foundation.config_section                           IGXT
 foundation.errors                                   IGTEV
 model.config                                        XT
+model.evaluation.coco_metrics                       E
+model.evaluation.ground_truth                       E
+model.evaluation.predictor                          E
 model.examples.augment                              T
 model.examples.categories                           XTEV
 model.examples.colour_jitter                        T
@@ -87,6 +86,7 @@ model.examples.features                             IGXTE
 model.examples.mask_crop                            T
 model.examples.mask_rle                             IEV
 model.examples.preprocessing                        XT
+model.examples.record_files                         ITEV
 model.examples.repeat_factors                       T
 model.examples.rle_text                             IV
 model.kernels.cell_sampling                         T

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from components.coco_evaluator import records
 from foundation import progress
+from model.examples import record_files
 from model.serve import saved_model
 
 
@@ -21,7 +21,7 @@ def score_images(
     """
     results = []
     with progress.track(description, total=num_images) as task:
-        for image_ids, encoded in records.image_batches(files, batch_size):
+        for image_ids, encoded in record_files.image_batches(files, batch_size):
             found = model.predict_encoded(encoded.tolist())
             for image_id, detections in zip(image_ids.tolist(), found, strict=True):
                 results += detections.coco_results(image_id)

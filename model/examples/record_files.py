@@ -1,17 +1,35 @@
-"""Reads the stored examples of a split: image bytes, or annotations."""
+"""Reads the stored examples of a split: all of it, image bytes, or annotations.
+
+Ingestion writes the files, TFX's nodes read them by the same names.
+"""
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from components import wire
 from model.examples import features
+
+PREFIX = "data_tfrecord-"
+SUFFIX = ".gz"
+GLOB = "*tfrecord*"
+COMPRESSION = "GZIP"
 
 
 def files_of_split(folder: str) -> list[str]:
     """TFRecord files of a split's folder, in order; empty when there is none."""
-    return sorted(tf.io.gfile.glob(f"{folder}/{wire.RECORDS_GLOB}"))
+    return sorted(tf.io.gfile.glob(f"{folder}/{GLOB}"))
+
+
+def read(files: Sequence[str]) -> tf.data.Dataset:
+    """Serialized examples, string [], in stored order.
+
+    Args:
+        files: all end in `SUFFIX` and are compressed, or none is.
+    """
+    whole = all(name.endswith(SUFFIX) for name in files)
+    compression = COMPRESSION if whole else ""
+    return tf.data.TFRecordDataset(list(files), compression_type=compression)
 
 
 def annotations(files: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:
@@ -22,7 +40,7 @@ def annotations(files: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:
         del parsed[features.IMAGE_ENCODED]
         return parsed
 
-    yield from _records(files).map(parse).as_numpy_iterator()
+    yield from read(files).map(parse).as_numpy_iterator()
 
 
 def image_batches(
@@ -34,11 +52,5 @@ def image_batches(
         parsed = features.parse_example(serialized)
         return parsed[features.IMAGE_ID], parsed[features.IMAGE_ENCODED]
 
-    batches = _records(files).map(parse).batch(batch_size).prefetch(1)
+    batches = read(files).map(parse).batch(batch_size).prefetch(1)
     yield from batches.as_numpy_iterator()
-
-
-def _records(files: Sequence[str]) -> tf.data.Dataset:
-    whole = all(name.endswith(wire.RECORDS_SUFFIX) for name in files)
-    compression = wire.RECORDS_COMPRESSION if whole else ""
-    return tf.data.TFRecordDataset(list(files), compression_type=compression)

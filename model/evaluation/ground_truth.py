@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from components.coco_evaluator import records
-from model.examples import categories, features, mask_rle
+from model.examples import categories, features, mask_rle, record_files
 
 
 def from_records(
@@ -21,7 +20,7 @@ def from_records(
     """
     names = {category.category_id: category.name for category in known}
     images, annotations = [], []
-    for record in records.annotations(files):
+    for record in record_files.annotations(files):
         image = _image(record)
         images.append(image)
         for found in _annotations(record, image):

@@ -1,7 +1,7 @@
 import pytest
 from pycocotools import mask as coco_mask
 
-from components.coco_evaluator import predictor
+from model.evaluation import predictor
 from model.serve import saved_model
 
 STRIPE = (3, 8, 0, 8, 32)  # over the full width: the model draws it exactly

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from components.coco_evaluator import coco_metrics
+from model.evaluation import coco_metrics
 
 CATEGORIES = [{"id": 3, "name": "disk"}, {"id": 7, "name": "box"}]
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from components.coco_evaluator import ground_truth, records
+from model.evaluation import ground_truth
+from model.examples import record_files
 
 SHAPES = [(3, 4, 8, 12, 16), (22, 20, 0, 8, 12), (3, 0, 0, 4, 32)]
 
@@ -16,7 +17,7 @@ def files(colour_model, tmp_path):
         colour_model.example(2, pixels, SHAPES[:1], first_annotation_id=0),
     ]
     colour_model.write_split(tmp_path / "Split-eval", written)
-    return records.files_of_split(str(tmp_path / "Split-eval"))
+    return record_files.files_of_split(str(tmp_path / "Split-eval"))
 
 
 def test_every_image_is_there_also_without_annotations(files):
@@ -55,11 +56,11 @@ def test_categories_are_those_of_the_split_and_of_the_model(files, colour_model)
 
 
 def test_image_batches_keep_ids_and_bytes_together(files, colour_model):
-    batches = list(records.image_batches(files, 2))
+    batches = list(record_files.image_batches(files, 2))
     assert [ids.tolist() for ids, _ in batches] == [[5, 9], [2]]
     empty = colour_model.encode_png(colour_model.picture([], (16, 24)))
     assert batches[0][1][1] == empty
 
 
 def test_a_folder_without_records_has_no_files(tmp_path):
-    assert records.files_of_split(str(tmp_path / "Split-eval")) == []
+    assert record_files.files_of_split(str(tmp_path / "Split-eval")) == []

@@ -2,8 +2,7 @@ import numpy as np
 import tensorflow as tf
 from pycocotools import mask as coco_mask
 
-from components.coco_evaluator import records
-from model.examples import features
+from model.examples import features, record_files
 
 STRIPE = (3, 8, 0, 8, 32)
 CORNER = (22, 0, 0, 2, 3)
@@ -24,15 +23,15 @@ def test_only_records_of_the_split_are_its_files_in_order(tmp_path):
     names = ["data_tfrecord-00001-of-00002.gz", "data_tfrecord-00000-of-00002.gz"]
     for name in [*names, "notes.txt"]:
         (tmp_path / name).touch()
-    found = records.files_of_split(str(tmp_path))
+    found = record_files.files_of_split(str(tmp_path))
     assert found == [str(tmp_path / name) for name in sorted(names)]
-    assert records.files_of_split(str(tmp_path / "none")) == []
+    assert record_files.files_of_split(str(tmp_path / "none")) == []
 
 
 def test_annotations_hold_the_drawn_masks_and_no_pixels(colour_model, tmp_path):
     stored = [example(colour_model, 5, [STRIPE, CORNER]), example(colour_model, 2)]
     path = colour_model.write_split(tmp_path, stored)
-    first, second = records.annotations([str(path)])
+    first, second = record_files.annotations([str(path)])
     assert features.IMAGE_ENCODED not in first
     assert (first[features.IMAGE_ID], second[features.IMAGE_ID]) == (5, 2)
     assert first[features.CATEGORY_ID].tolist() == [3, 22]
@@ -56,7 +55,7 @@ def test_batches_hold_every_image_once_and_the_last_is_smaller(colour_model, tmp
             write(tmp_path / f"a_tfrecord{end}", stored[:1], compression),
             write(tmp_path / f"b_tfrecord{end}", stored[1:], compression),
         ]
-        batches = list(records.image_batches(files, 2))
+        batches = list(record_files.image_batches(files, 2))
         assert [ids.tolist() for ids, _ in batches] == [[9, 4], [7]]
         encoded = [each for _, images in batches for each in images]
         for drawn, image in zip(shapes.values(), encoded, strict=True):
