@@ -3,7 +3,7 @@
 Ingestion writes the files, TFX's nodes read them by the same names.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -44,13 +44,20 @@ def annotations(files: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:
 
 
 def image_batches(
-    files: Sequence[str], batch_size: int
+    files: Sequence[str], batch_size: int, image_ids: Collection[int] | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields int64 [B] image ids and object [B] encoded images."""
+    """Yields int64 [B] image ids and object [B] encoded images.
+
+    Args:
+        image_ids: of the images that are wanted; None for all.
+    """
 
     def parse(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         parsed = features.parse_example(serialized)
         return parsed[features.IMAGE_ID], parsed[features.IMAGE_ENCODED]
 
-    batches = read(files).map(parse).batch(batch_size).prefetch(1)
-    yield from batches.as_numpy_iterator()
+    images = read(files).map(parse)
+    if image_ids is not None:
+        wanted = tf.constant(sorted(image_ids), tf.int64)
+        images = images.filter(lambda image_id, _: tf.reduce_any(wanted == image_id))
+    yield from images.batch(batch_size).prefetch(1).as_numpy_iterator()

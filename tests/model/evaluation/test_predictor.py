@@ -45,3 +45,9 @@ def test_every_image_gets_its_own_detections_whatever_the_batch(
 
 def test_no_files_give_no_results(model):
     assert predictor.score_images(model, [], 0, 2, "Test") == []
+
+
+def test_only_the_wanted_images_are_asked_about(model, files):
+    results = predictor.score_images(model, files, 2, 2, "Test", image_ids=[8, 6])
+    assert {each["image_id"] for each in results if each["score"] > 0.5} == {8}
+    assert 40 not in {each["image_id"] for each in results}
