@@ -12,6 +12,8 @@ import rich.progress
 
 from foundation import progress
 
+_ESTIMATE_SECONDS = 1800.0
+
 
 @contextlib.contextmanager
 def quiet(log_file: pathlib.Path) -> Iterator[rich.console.Console]:
@@ -69,10 +71,7 @@ def foreground() -> Iterator[rich.console.Console]:
 
 
 class BarReporter:
-    """Draws `progress.track` bars with rich, and logs a line now and then.
-
-    In a pipe there are no bars, and the log alone tells how far a long run is.
-    """
+    """Draws `progress.track` bars with rich, and logs a line now and then."""
 
     def __init__(self, console: rich.console.Console):
         self._bars = rich.progress.Progress(
@@ -85,17 +84,18 @@ class BarReporter:
             rich.progress.TextColumn("{task.fields[note]}"),
             console=console,
             transient=True,
-            disable=not console.is_terminal,
+            # Half a minute, the usual time, holds no two steps of a large network.
+            speed_estimate_period=_ESTIMATE_SECONDS,
         )
         self._open = 0
-        self._log = progress.LogReporter()
+        self._log = progress.LineReporter()
 
-    def start(self, description: str, total: int | None) -> "Bar":
+    def start(self, description: str, total: int | None, done: int = 0) -> "Bar":
         if not self._open:
             self._bars.start()
         self._open += 1
-        task_id = self._bars.add_task(description, total=total, note="")
-        return Bar(self._bars, task_id, self._log.start(description, total))
+        task_id = self._bars.add_task(description, total=total, completed=done, note="")
+        return Bar(self._bars, task_id, self._log.start(description, total, done))
 
     def finish(self, task: "Bar") -> None:
         self._log.finish(task.log)
@@ -112,7 +112,7 @@ class Bar:
         self,
         bars: rich.progress.Progress,
         task_id: rich.progress.TaskID,
-        log: progress.LogTask,
+        log: progress.LineTask,
     ):
         self._bars = bars
         self.task_id = task_id
@@ -125,12 +125,21 @@ class Bar:
 
 @contextlib.contextmanager
 def bars(console: rich.console.Console) -> Iterator[None]:
-    """Shows progress on `console` while the block runs."""
-    progress.set_reporter(BarReporter(console))
+    """Shows progress on `console` while the block runs.
+
+    In a pipe there are no bars; a line now and then goes there and to the log.
+    """
+
+    def say(line: str) -> None:
+        console.print(f"  {line}", markup=False, soft_wrap=True)
+        logging.info(line)
+
+    in_lines = progress.LineReporter(say, tells_ends=False)
+    progress.set_reporter(BarReporter(console) if console.is_terminal else in_lines)
     try:
         yield
     finally:
-        progress.set_reporter(progress.LogReporter())
+        progress.set_reporter(progress.LineReporter())
 
 
 class NodeDisplay:
@@ -155,12 +164,6 @@ class NodeDisplay:
     def finished(self, node_id: str, state: str, seconds: float) -> None:
         """See `run_local.NodeObserver`."""
         self._scope.close()
-        self._console.print(f"  {node_id:20} {state:9} {duration(seconds):>12}")
-
-
-def duration(seconds: float) -> str:
-    """A length of time for people: `4 min 07 s`, `3.2 s`."""
-    if seconds < 59.95:  # what would be shown as 60.0 s is a minute
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s"
+        self._console.print(
+            f"  {node_id:20} {state:9} {progress.duration(seconds):>12}"
+        )

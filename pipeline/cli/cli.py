@@ -196,7 +196,7 @@ def convert(
         typer.Argument(
             metavar="SRC",
             help="Detectron2 .pkl, Hugging Face or torchvision/timm .safetensors, "
-            "PyTorch .pth, Keras applications .h5.",
+            "PyTorch .pth (EfficientNet-Lite's as well), Keras applications .h5.",
         ),
     ],
     out: Annotated[
@@ -215,11 +215,12 @@ def convert(
     torch_python: Annotated[
         str | None,
         typer.Option(
-            metavar="PYTHON", help="A Python that has PyTorch, to read a .pth."
+            metavar="PYTHON",
+            help="A Python that has PyTorch, for a .pth that is not read without.",
         ),
     ] = None,
 ) -> None:
-    """Convert a Mask2Former or a ResNet to start training from.
+    """Convert a Mask2Former or a backbone alone to start training from.
 
     No file is executed: pickles are read as data.
     The Mask2Former authors' published weights are licensed CC BY-NC 4.0, not for

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import rich.console
 
-from foundation import console
+from foundation import console, progress
 from pipeline.cluster import kubeflow_api, kubeflow_client
 from pipeline.settings import config, config_file
 
@@ -89,7 +89,7 @@ def status(access: kubeflow_api.Access, run_id: str) -> int:
     terminal = rich.console.Console(highlight=False, soft_wrap=True)
     terminal.print(f"{run.name}  {run.state}", markup=False)
     for task in run.tasks:
-        time = "" if task.seconds is None else console.duration(task.seconds)
+        time = "" if task.seconds is None else progress.duration(task.seconds)
         line = f"  {task.name:20} {task.state:10} {time:>12}  {task.error}"
         terminal.print(line.rstrip(), markup=False)
     return 1 if run.state in _ENDED_BADLY else 0

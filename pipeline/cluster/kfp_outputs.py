@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import jinja2
 
 from components import wire
-from foundation import artifact_paths, console, html_page
+from foundation import artifact_paths, html_page, progress
 from pipeline.metadata import store
 from pipeline.nodes import node_launch
 
@@ -36,7 +36,7 @@ def write_summary(
         .get_template("summary.md")
         .render(
             result=result,
-            took=console.duration(result.seconds),
+            took=progress.duration(result.seconds),
             execution=execution,
             described=list(_described(execution)) if execution else [],
         )

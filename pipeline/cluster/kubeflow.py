@@ -79,8 +79,7 @@ def dag_of(settings: config.PipelineConfig) -> Dag:
         artifact_root=artifact_paths.of(cluster.root),
         serving_root=artifact_paths.of(cluster.serving_root),
     )
-    if settings.train.init_from is None:
-        starting_weights.check_random_start(settings.model.backbone)
+    starting_weights.check_without_file(settings.train.init_from, settings.model)
     # The weights are where the pods are: the first task looks at them.
     train = settings.train.model_copy(update={"init_from": None})
     backbone = settings.model.backbone.model_copy(update={"norm": "group"})

@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 
 from foundation import artifact_paths, errors
+from model.weights import starting_weights
 from pipeline.cluster import compile_checks, kubeflow_names
 from pipeline.metadata import metadata_url
 from pipeline.settings import config, data_roots, kubeflow_config
@@ -112,8 +113,8 @@ def _folder_problems(settings: config.PipelineConfig) -> Iterator[str]:
         "kubeflow.serving_root": cluster.serving_root,
     }
     written = tuple(folders)
-    if settings.train.init_from is not None:
-        folders["train.init_from"] = settings.train.init_from
+    if weights := starting_weights.file_of(settings.train.init_from):
+        folders["train.init_from"] = weights
     for key, path in folders.items():
         if artifact_paths.is_remote(path):
             reason = artifact_paths.fault(path)

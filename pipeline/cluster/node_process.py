@@ -38,7 +38,7 @@ def work(
         with console.quiet(log.file) as terminal:
             console.prepare_libraries(log.file)
             say = _Say(terminal, node_id)
-            progress.set_reporter(progress.LogReporter(say))
+            progress.set_reporter(progress.LineReporter(say))
             _run(node_id, run_id, reference, say, summary_out, report_out)
     except (errors.UserError, errors.PipelineError) as error:
         print(f"error: {node_id}: {error}", file=sys.stderr)
@@ -105,7 +105,7 @@ def _run(
     except Exception:
         logging.exception("%s failed", node_id)
         raise
-    say(f"{result.state} in {console.duration(result.seconds)}")
+    say(f"{result.state} in {progress.duration(result.seconds)}")
     records = store.Store(metadata_url.connect(address, password)).run(run_id)
     execution = records.get(node_id)
     if execution is not None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from model.weights import starting_weights
 from pipeline.cluster import compile_checks, kubeflow_names
 from pipeline.settings import config, data_roots, kubeflow_config
 
@@ -105,7 +106,8 @@ def _folder_problems(settings: config.PipelineConfig) -> Iterator[str]:
         )
     folders = {
         "kubeflow.serving_root": cluster.serving_root,
-        "train.init_from": settings.train.init_from or "gs://",
+        "train.init_from": starting_weights.file_of(settings.train.init_from)
+        or "gs://",
     }
     places = [*folders.items()]
     places += [("kubeflow.data", root) for root in data_roots.parse(cluster.data)]

@@ -8,8 +8,7 @@ import rich.console
 from rich.markup import escape
 
 from components import wire
-from foundation import console as durations
-from foundation import terminal_text
+from foundation import progress, terminal_text
 from pipeline.local import run_local, serving_folder, workspace
 from pipeline.metadata import store
 
@@ -98,7 +97,7 @@ def show(
 ) -> None:
     """Prints the closing summary."""
     total = sum(node.seconds for node in result.nodes)
-    console.print(f"  {'total':20} {'':9} {durations.duration(total):>12}\n")
+    console.print(f"  {'total':20} {'':9} {progress.duration(total):>12}\n")
     for line in _lines(outcome, space):
         console.print(line, soft_wrap=True)
 

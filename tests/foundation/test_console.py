@@ -2,10 +2,6 @@ import os
 import subprocess
 import sys
 
-import pytest
-
-from foundation import console
-
 
 def test_everything_but_the_console_goes_to_the_log(tmp_path):
     log = tmp_path / "log"
@@ -29,17 +25,3 @@ def test_everything_but_the_console_goes_to_the_log(tmp_path):
     assert done.stdout == "for the user\nafter\n"
     assert done.stderr == ""
     assert log.read_text() == "from python\nfrom C++\nfrom a child\n"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [
-        (0.04, "0.0 s"),
-        (59.94, "59.9 s"),
-        (59.97, "1 min 00 s"),
-        (119.7, "2 min 00 s"),
-        (247, "4 min 07 s"),
-    ],
-)
-def test_durations_round_before_they_are_split(seconds, shown):
-    assert console.duration(seconds) == shown

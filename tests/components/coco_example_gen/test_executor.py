@@ -90,7 +90,7 @@ def test_progress_counts_every_image(coco_folder, execute):
             seen.append(count)
 
     class Reporter:
-        def start(self, description, total):
+        def start(self, description, total, done=0):
             seen.append((description, total))
             return Bar()
 
@@ -102,7 +102,7 @@ def test_progress_counts_every_image(coco_folder, execute):
     try:
         execute(coco_folder.root)
     finally:
-        progress.set_reporter(progress.LogReporter())
+        progress.set_reporter(progress.LineReporter())
     reading = [("Reading annotations", None), "done"]
     drawing = [("Drawing the report", None), "done"]
     images = [("Ingesting images", 2), 1, 1, "done"]

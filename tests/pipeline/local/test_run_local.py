@@ -156,10 +156,10 @@ class InterruptAt:
     def __init__(self, description):
         self.description = description
 
-    def start(self, description, total):
+    def start(self, description, total, done=0):
         if description == self.description:
             signal.raise_signal(signal.SIGINT)
-        return progress.LogTask(description, total)
+        return progress.LineTask(description, total, done)
 
     def finish(self, task):
         pass
