@@ -9,6 +9,7 @@ the network, TFX or a command, and every other package may use all of it.
 __all__ = [
     "artifact_paths",
     "artifact_trees",
+    "background",
     "config_section",
     "console",
     "drawing",

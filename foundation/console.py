@@ -88,6 +88,7 @@ class BarReporter:
             speed_estimate_period=_ESTIMATE_SECONDS,
         )
         self._open = 0
+        self._console = console
         self._log = progress.LineReporter()
 
     def start(self, description: str, total: int | None, done: int = 0) -> "Bar":
@@ -103,6 +104,10 @@ class BarReporter:
         self._open -= 1
         if not self._open:
             self._bars.stop()
+
+    def tell(self, line: str) -> None:
+        self._console.print(f"  {line}", markup=False, soft_wrap=True)
+        self._log.tell(line)
 
 
 class Bar:

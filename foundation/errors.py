@@ -38,3 +38,10 @@ class WeightsError(UserError):
 
 class PipelineError(Exception):
     """A failure that is not the user's: the command exits with code 1."""
+
+
+class Interrupted(PipelineError):
+    """A signal ended the work, which is saved: called again, it goes on from there.
+
+    The command exits with code 143, as one does that SIGTERM ends.
+    """

@@ -1,8 +1,8 @@
 """How long-running code tells the user how far it is, without knowing the terminal.
 
-Components and the trainer call `track`; the command line installs a reporter that
-draws bars, or prints lines where there is no terminal, and a run in a container keeps
-the default, which logs a line now and then.
+Components and the trainer call `track` and `tell`; the command line installs a reporter
+that draws bars, or prints lines where there is no terminal, and a run in a container
+keeps the default, which logs a line now and then.
 """
 
 import contextlib
@@ -34,6 +34,10 @@ class Reporter(Protocol[_Task]):
 
     def finish(self, task: _Task) -> None:
         """Closes a bar."""
+        ...
+
+    def tell(self, line: str) -> None:
+        """Shows what the user should know now, above the bars."""
 
 
 class LineTask:
@@ -115,6 +119,9 @@ class LineReporter:
         if self._tells_ends:
             self._say(f"{task.description}: {task.done} done")
 
+    def tell(self, line: str) -> None:
+        self._say(line)
+
     def _tick(self, stop: threading.Event) -> None:
         while not stop.wait(_LINE_SECONDS):
             with contextlib.suppress(IndexError):  # the last one may end meanwhile
@@ -144,6 +151,11 @@ def track(description: str, total: int | None = None, done: int = 0) -> Iterator
         yield task
     finally:
         reporter.finish(task)
+
+
+def tell(line: str) -> None:
+    """Tells the user one line: what is gone on from, what to expect, what to change."""
+    _reporter.tell(line)
 
 
 def duration(seconds: float) -> str:

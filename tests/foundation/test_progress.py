@@ -150,3 +150,26 @@ def test_a_long_run_tells_the_user_and_the_log_how_far_it_is(
 )  # fmt: skip
 def test_durations_round_before_they_are_split(seconds, shown):
     assert progress.duration(seconds) == shown
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_what_the_user_should_know_is_shown_once_and_logged(caplog, is_terminal):
+    shown = io.StringIO()
+    terminal = rich.console.Console(
+        file=shown, force_terminal=is_terminal, width=40, highlight=False
+    )
+    line = "Going on from step 7 [of 9]; " + "this line is longer than the terminal"
+    with (
+        caplog.at_level(logging.INFO),
+        console.bars(terminal),
+        progress.track("Training", 3),
+    ):
+        progress.tell(line)
+    assert caplog.messages.count(line) == 1
+    assert shown.getvalue().count(f"  {line}") == 1
+
+
+def test_without_a_reporter_of_its_own_a_process_logs_it(caplog):
+    with caplog.at_level(logging.INFO):
+        progress.tell("Going on from step 7")
+    assert caplog.messages == ["Going on from step 7"]

@@ -97,6 +97,9 @@ def test_progress_counts_every_image(coco_folder, execute):
         def finish(self, task):
             seen.append("done")
 
+        def tell(self, line):
+            seen.append(line)
+
     coco_folder.two_splits()
     progress.set_reporter(Reporter())
     try:

@@ -164,6 +164,9 @@ class InterruptAt:
     def finish(self, task):
         pass
 
+    def tell(self, line):
+        pass
+
 
 def test_a_changed_annotation_trains_again_and_ctrl_c_leaves_nothing_half_made(
     first, data, space, monkeypatch
