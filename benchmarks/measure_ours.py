@@ -65,7 +65,7 @@ def step(args: argparse.Namespace) -> dict[str, float]:
     trainer = training_step.TrainingStep(network, adamw, settings, strategy)
     batch = {"images": _images(args), **_targets(args)}
     start = time.perf_counter()
-    trainer.update.get_concrete_function(
+    trainer.compute.get_concrete_function(
         {key: tf.TensorSpec(value.shape, value.dtype) for key, value in batch.items()}
     )
     tracing = time.perf_counter() - start

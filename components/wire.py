@@ -54,6 +54,7 @@ CUSTOM_CONFIG = "custom_config"
 TRAINER_CONFIG = "config"
 TRAINER_INFO = "info"
 TRANSFORM_CONFIG = "data"
+TRANSFORM_PIXELS = "pixels"
 
 # CocoEvaluator's outputs, input and file. The Pusher and the tools read them.
 BASELINE_MODEL = "baseline_model"

@@ -5,22 +5,53 @@ from typing import Annotated, Literal
 import pydantic
 
 from foundation import config_section
+from model import train_sections
+
+
+class PixelStatistics(config_section.Section):
+    """What images are normalised with: (RGB values 0..255 - mean) / std."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+IMAGENET_PIXELS = PixelStatistics(
+    mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375)
+)
 
 
 class BackboneConfig(config_section.Section):
-    """ResNet; `stem_width` 64 is the published width.
+    """What makes features of images.
 
     Attributes:
+        name: `resnet`, or EfficientNet-Lite, whose ImageNet weights come along.
+        depth, stem_width: a ResNet's; a `stem_width` of 64 is the published width.
         norm: `frozen_batch` keeps pretrained statistics (the paper's choice); `batch`
             and `group` are for training from scratch.
         trained_stages: how many of the five stages (stem, 1..4) are trained, counted
             from the last; 5 trains all, 0 none.
     """
 
+    name: Literal["resnet", "efficientnet_lite0", "efficientnet_lite2"] = "resnet"
     depth: Literal[18, 34, 50, 101] = 50
     stem_width: config_section.PositiveInt = 64
     norm: Literal["frozen_batch", "batch", "group"] = "frozen_batch"
     trained_stages: Annotated[int, pydantic.Field(ge=0, le=5)] = 5
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> "BackboneConfig":
+        if self.name == "resnet":
+            return self
+        # A saved configuration has every key: what stands there by itself is no choice.
+        fields = type(self).model_fields
+        for key in ("depth", "stem_width"):
+            value = getattr(self, key)
+            if value != fields[key].default:
+                raise ValueError(
+                    f"model.backbone.{key} {value} is a ResNet's; {self.name} has one "
+                    f"size. Leave {key} out, or set model.backbone.name=resnet"
+                )
+        return self
 
 
 class PixelDecoderConfig(config_section.Section):
@@ -76,54 +107,6 @@ class ModelConfig(config_section.Section):
         return self
 
 
-class LossConfig(config_section.Section):
-    """Weights of the loss terms, equally of the matching costs (paper, section 4.1)."""
-
-    class_weight: config_section.NonNegativeFloat = 2.0
-    mask_weight: config_section.NonNegativeFloat = 5.0
-    dice_weight: config_section.NonNegativeFloat = 5.0
-    no_object_weight: config_section.NonNegativeFloat = 0.1
-    num_points: config_section.PositiveInt = 12544
-    oversample_ratio: Annotated[float, pydantic.Field(ge=1.0)] = 3.0
-    importance_ratio: config_section.Fraction = 0.75
-
-
-class ColourJitterConfig(config_section.Section):
-    """How far colours are changed; a change of 0 is never made.
-
-    Attributes:
-        brightness, contrast, saturation: the factor is drawn from 1 - x to 1 + x.
-        hue: the shift is drawn from -x to x, where 1 is once round the colour circle.
-        probability: of each of the four, by itself.
-    """
-
-    brightness: config_section.Fraction = 0.0
-    contrast: config_section.Fraction = 0.0
-    saturation: config_section.Fraction = 0.0
-    hue: Annotated[float, pydantic.Field(ge=0.0, le=0.5)] = 0.0
-    probability: config_section.Fraction = 0.5
-
-
-class AugmentConfig(config_section.Section):
-    """Large-scale jitter, flip and a fixed square crop of `crop_size` pixels."""
-
-    crop_size: config_section.PositiveInt = 1024
-    min_scale: config_section.PositiveFloat = 0.1
-    max_scale: config_section.PositiveFloat = 2.0
-    flip_probability: config_section.Fraction = 0.5
-    colour_jitter: ColourJitterConfig = ColourJitterConfig()
-
-    @pydantic.model_validator(mode="after")
-    def _check(self) -> "AugmentConfig":
-        if self.min_scale > self.max_scale:
-            raise ValueError(
-                f"min_scale {self.min_scale} is larger than max_scale {self.max_scale}"
-            )
-        if self.crop_size % 32:
-            raise ValueError(f"crop_size {self.crop_size} is not a multiple of 32")
-        return self
-
-
 class TrainConfig(config_section.Section):
     """The recipe.
 
@@ -136,8 +119,13 @@ class TrainConfig(config_section.Section):
         repeat_threshold: an image with a class that is in a smaller fraction of the
             images than this is seen more often; 0 shows every image once an epoch.
         shuffle_images: images that are shuffled at a time and kept in memory, encoded.
-        init_from: a file that `m2f weights convert` wrote, to start from; None starts
-            from random weights.
+        ema_decay: of the moving averages of the weights that are judged and exported
+            in their place, such as 0.999; 0 keeps none.
+        init_from: a file that `m2f weights convert` wrote, to start from, or `imagenet`
+            for the ImageNet weights that come with the program for some backbones; None
+            starts from random weights.
+        max_skipped_updates: a batch whose loss or gradient is not finite changes
+            nothing; after so many in a row training stops.
     """
 
     steps: config_section.PositiveInt = 368_750
@@ -146,8 +134,8 @@ class TrainConfig(config_section.Section):
     max_instances: config_section.PositiveInt = 100
     keep_empty_images: bool = True
     repeat_threshold: config_section.Fraction = 0.0
-    augment: AugmentConfig = AugmentConfig()
-    loss: LossConfig = LossConfig()
+    augment: train_sections.AugmentConfig = train_sections.AugmentConfig()
+    loss: train_sections.LossConfig = train_sections.LossConfig()
     learning_rate: config_section.PositiveFloat = 1e-4
     backbone_lr_multiplier: config_section.NonNegativeFloat = 0.1
     weight_decay: config_section.NonNegativeFloat = 0.05
@@ -158,10 +146,13 @@ class TrainConfig(config_section.Section):
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     xla: bool = False
     distribution: Literal["none", "mirrored", "multi_worker"] = "none"
+    ema_decay: Annotated[float, pydantic.Field(ge=0.0, lt=1.0)] = 0.0
+    validation: train_sections.ValidationConfig = train_sections.ValidationConfig()
     checkpoint_steps: config_section.PositiveInt = 5_000
     log_steps: config_section.PositiveInt = 20
     shuffle_images: config_section.PositiveInt = 1_000
     init_from: str | None = None
+    max_skipped_updates: config_section.PositiveInt = 10
     seed: int = 0
 
     @pydantic.model_validator(mode="after")
@@ -181,14 +172,15 @@ class ImageConfig(config_section.Section):
         short_side, long_side: an image is scaled until its short side is `short_side`
             pixels, unless its long side would pass `long_side` pixels first.
         pad_multiple: canvas sides are padded up to a multiple of this many pixels.
-        pixel_statistics: normalise with ImageNet's mean and deviation (needed by
-            pretrained backbones) or with those of the training split.
+        pixel_statistics: normalise with what the backbone's published weights were
+            trained with, with ImageNet's mean and deviation, or with those of the
+            training split.
     """
 
     short_side: config_section.PositiveInt = 800
     long_side: config_section.PositiveInt = 1333
     pad_multiple: config_section.PositiveInt = 32
-    pixel_statistics: Literal["imagenet", "dataset"] = "imagenet"
+    pixel_statistics: Literal["backbone", "imagenet", "dataset"] = "backbone"
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> "ImageConfig":
@@ -223,3 +215,35 @@ class TrainerConfig(config_section.Section):
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
     serve: ExportConfig = ExportConfig()
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> "TrainerConfig":
+        check_norm(self.model, self.train)
+        return self
+
+
+# They tell how often something is told or kept, and change no weight.
+WITHOUT_EFFECT = ("log_steps", "checkpoint_steps", "max_skipped_updates")
+
+
+def check_norm(
+    network: ModelConfig, recipe: TrainConfig, num_replicas: int = 1
+) -> None:
+    """Refuses batch statistics over anything but the whole batch.
+
+    Stages that are not trained take none (`backbone.trained_stages`).
+
+    Raises:
+        ValueError: gradients would not be those of the batch in one piece.
+    """
+    parts = recipe.micro_batches * num_replicas
+    backbone = network.backbone
+    if backbone.norm != "batch" or not backbone.trained_stages or parts == 1:
+        return
+    raise ValueError(
+        f"model.backbone.norm is batch and the batch is computed in {parts} parts "
+        f"(train.micro_batches {recipe.micro_batches} x {num_replicas} replicas), each "
+        "of which would have statistics and gradients of its own. Set "
+        "model.backbone.norm to group, to frozen_batch with train.init_from, or train "
+        "the batch in one part"
+    )

@@ -4,6 +4,7 @@ Light on purpose, as `pipeline.nodes.executions` is.
 """
 
 from components.atomic_pusher import staging
+from model.train import unfinished
 from pipeline.nodes import clean_up
 
-BY_NODE: clean_up.CleanUps = {"Pusher": staging}
+BY_NODE: clean_up.CleanUps = {"Pusher": staging, "Trainer": unfinished}

@@ -22,6 +22,7 @@ from components.serving_validator import component as serving_validator
 from foundation import artifact_paths, errors
 from model import config as model_config
 from model.examples import features
+from model.network import backbones
 from model.weights import starting_weights
 from pipeline import locations
 from pipeline.nodes import (
@@ -34,7 +35,8 @@ from pipeline.settings import beam_arguments, config
 # After TFX, which puts a stand-in where this version looks for a part of tfx-bsl.
 import tensorflow_data_validation as tfdv  # isort: skip
 
-_IMAGE_KEYS = set(model_config.ImageConfig.model_fields)
+# Numbers take the place of the word that says what images are normalised with.
+_IMAGE_KEYS = set(model_config.ImageConfig.model_fields) - {"pixel_statistics"}
 _TRAINER_KEYS = {
     "name": True,
     "model": True,
@@ -199,12 +201,15 @@ def _transform(
     examples: types.BaseChannel,
     schema: types.BaseChannel,
 ) -> base_node.BaseNode:
+    kind = settings.data.pixel_statistics
+    pixels = backbones.pixels(kind, settings.model.backbone)
     return stock.Transform(
         examples=examples,
         schema=schema,
         preprocessing_fn="model.examples.preprocessing.preprocessing_fn",
         custom_config={
             wire.TRANSFORM_CONFIG: settings.data.model_dump_json(include=_IMAGE_KEYS),
+            **({wire.TRANSFORM_PIXELS: pixels.model_dump_json()} if pixels else {}),
             wire.CODE_DIGEST: code_digest.of_node("Transform"),
         },
         # Images stay encoded on disk; training augments before it resizes.
@@ -252,12 +257,11 @@ def initial_weights(settings: config.PipelineConfig) -> dict[str, str]:
         ConfigError: there are none, and the network cannot be trained without.
         WeightsError: they cannot be read, or do not fit the configured network.
     """
-    if settings.train.init_from is None:
-        starting_weights.check_random_start(settings.model.backbone)
+    start = settings.train.init_from
+    starting_weights.check(start, settings.model)
+    if start is None:
         return {}
-    path = artifact_paths.of(settings.train.init_from)
-    starting_weights.check_fits(path, settings.model)
-    return {"initial_weights": starting_weights.digest(path)}
+    return {"initial_weights": starting_weights.digest(start, settings.model.backbone)}
 
 
 def eval_config(evaluate: evaluator_settings.EvaluateConfig) -> config_pb2.EvalConfig:

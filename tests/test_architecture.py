@@ -68,8 +68,8 @@ foundation config_section errors
 model config
 model.examples epochs
 model.kernels sampling_layout
-model.train train_worker training_step
-pipeline.cli cli_exit data_cli kubeflow_cli
+model.train train_worker
+pipeline.cli data_cli kubeflow_cli
 pipeline.cluster kubeflow_names node_process vertex_checks
 pipeline compiled_graph locations
 pipeline.metadata metadata_handle

@@ -11,12 +11,12 @@ import numpy as np
 import tensorflow as tf
 from pycocotools import mask as mask_api
 
-from model import config
+from model import train_sections
 from model.examples import categories
 from model.loss import criterion, matcher
 from model.network import mask2former, transformer_decoder
 from model.serve import postprocess
-from model.weights import starting_weights, weights_architecture
+from model.weights import starting_weights, weights_architecture, weights_file
 from pipeline.tools import weights_conversion as conversion
 
 # Rounding decides an attention mask's bit when the logit is nearer to zero than this.
@@ -30,7 +30,7 @@ def load_network(checkpoint: pathlib.Path) -> mask2former.Mask2Former:
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "converted.safetensors"
         conversion.convert(checkpoint, out)
-        values, header = starting_weights.read(out)
+        values, header = weights_file.read(out)
         num_classes = len(values["decoder/class_head/bias"]) - 1
         names = header.class_names or [f"thing {index}" for index in range(num_classes)]
         classes = [
@@ -48,7 +48,9 @@ def run(network: mask2former.Mask2Former, reference: Arrays) -> dict[str, np.nda
     One bit of an attention mask changes all that follows, so where rounding decides,
     the network goes on with the reference's bit. What is kept as `blocked` is its own.
     """
-    settings = config.LossConfig(num_points=reference["points/matching"].shape[1])
+    settings = train_sections.LossConfig(
+        num_points=reference["points/matching"].shape[1]
+    )
     points = criterion.Points(
         *(tf.constant(reference[f"points/{name}"]) for name in criterion.Points._fields)
     )

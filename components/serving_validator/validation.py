@@ -5,7 +5,7 @@ import json
 import pathlib
 from collections.abc import Sequence
 
-from components.serving_validator import answer_checks, sandbox
+from components.serving_validator import answer_checks, sandbox, stored_values
 from foundation import artifact_paths, errors
 from model.examples import record_files
 from model.serve import saved_model
@@ -48,6 +48,8 @@ def validate(
     except errors.ModelFileError as error:
         return _refused([str(error)])
     names = {category.category_id: category.name for category in classes}
+    if fault := stored_values.find_fault(model):
+        return _refused([fault])
     outcome = sandbox.ask(model, examples, timeout)
     if outcome.failure:
         return _refused([outcome.failure], len(examples))

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from model import config
+from model import train_sections
 
 # An enlarged picture of up to this many times the crop's pixels is made whole: that
 # is three times as fast as making only the crop with a kernel that can shrink as well.
@@ -28,7 +28,7 @@ class Geometry(NamedTuple):
 
 
 def draw_geometry(
-    size: tf.Tensor, seed: tf.Tensor, settings: config.AugmentConfig
+    size: tf.Tensor, seed: tf.Tensor, settings: train_sections.AugmentConfig
 ) -> Geometry:
     """Draws flip, scale and crop of one image.
 

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from model import config
+from model import train_sections
 
 _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601, of R, G and B
 
 
 def apply(
-    pixels: tf.Tensor, seed: tf.Tensor, settings: config.ColourJitterConfig
+    pixels: tf.Tensor, seed: tf.Tensor, settings: train_sections.ColourJitterConfig
 ) -> tf.Tensor:
     """Changes each of the four with the probability of the settings, in this order.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from model import config
+from model import config, train_sections
 from model.examples import (
     augment,
     categories,
@@ -18,6 +18,7 @@ from model.examples import (
 )
 
 _COLOUR_STREAM = 1  # folded into an image's seed, away from that of its geometry
+TOLD = ("image_id", "left_out")  # of a batch, beside what is trained on
 _BATCHES_AHEAD = 2  # a batch at 1024 px may take a gigabyte
 
 
@@ -47,7 +48,8 @@ def train_dataset(
         masks: uint8 [B, N, S, S] in {0, 1}; N is the largest number of instances in
             the batch and at least 1, or `max_instances` when XLA wants static shapes.
         class_index: int32 [B, N], -1 where padded.
-        num_instances: int32 [B].
+        num_instances: int32 [B], image_id: int64 [B].
+        left_out: int32 [B], instances in the crop beyond `max_instances`.
 
     Raises:
         PipelineError: the files hold no image to train on.
@@ -56,9 +58,8 @@ def train_dataset(
     first_image = start_step * settings.batch_size
     records = epochs.read(files, lookup, len(classes), settings, seed, first_image)
     load = functools.partial(_load_in_place, lookup, settings, mean, std, seed, share)
-    examples = records.enumerate(first_image).map(
-        load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-    )
+    numbered = records.enumerate(first_image)
+    examples = numbered.map(load, tf.data.AUTOTUNE, deterministic=True)
     return _padded_batches(examples, settings).prefetch(_BATCHES_AHEAD)
 
 
@@ -92,18 +93,17 @@ def load_example(
     """Decodes and augments one image, without crowds and what the crop emptied.
 
     Args:
-        serialized: string [].
         seed: int32 [2].
         is_needed: bool []; False leaves pixels and masks 0, which takes little time.
 
     Returns:
-        images float32 [S, S, 3], masks uint8 [N, S, S], class_index int32 [N] and
-        num_instances int32 []; one padded instance when there is none.
+        What a batch has of it, see `train_dataset`, with an instance at least.
     """
     example = features.parse_example(serialized)
     crop_size = settings.augment.crop_size
     geometry, crop = _draw_crop(example, seed, settings.augment)
-    runs, num_runs, class_index = _shown_instances(example, lookup, settings, crop)
+    shown = _shown_instances(example, lookup, settings, crop)
+    runs, num_runs, class_index, left_out = shown
     count = tf.size(class_index)
     missing = tf.maximum(1 - count, 0)
     image, masks = tf.cond(
@@ -119,11 +119,15 @@ def load_example(
         "masks": tf.ensure_shape(masks, [None, crop_size, crop_size]),
         "class_index": tf.pad(class_index, [[0, missing]], constant_values=-1),
         "num_instances": count,
+        "image_id": example[features.IMAGE_ID],
+        "left_out": left_out,
     }
 
 
 def _draw_crop(
-    example: dict[str, tf.Tensor], seed: tf.Tensor, settings: config.AugmentConfig
+    example: dict[str, tf.Tensor],
+    seed: tf.Tensor,
+    settings: train_sections.AugmentConfig,
 ) -> tuple[augment.Geometry, tuple]:
     """What is shown of an image, and the same as `mask_crop.masks` takes it."""
     size = tf.stack([example[features.IMAGE_HEIGHT], example[features.IMAGE_WIDTH]])
@@ -145,7 +149,7 @@ def _blank(count: tf.Tensor, side: int) -> tuple[tf.Tensor, tf.Tensor]:
 def _shown_pixels(
     example: dict[str, tf.Tensor],
     geometry: augment.Geometry,
-    settings: config.AugmentConfig,
+    settings: train_sections.AugmentConfig,
     mean: np.ndarray,
     std: np.ndarray,
     seed: tf.Tensor,
@@ -163,23 +167,26 @@ def _shown_instances(
     lookup: tf.lookup.StaticHashTable,
     settings: config.TrainConfig,
     crop: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """The instances that are trained on and seen in the crop.
 
     Args:
         crop: height, rows and columns as `mask_crop` takes them.
 
     Returns:
-        int64 [R] run lengths, int64 [N] number of runs, int32 [N] class indices.
+        int64 [R] run lengths, int64 [N] number of runs, int32 [N] class indices, and
+        int32 [], how many more there are than are kept.
     """
     class_index = epochs.trained_classes(example, lookup)
     num_runs = example[features.NUM_RUNS]
     is_seen = mask_crop.is_visible(example[features.RUN_LENGTHS], num_runs, *crop)
-    kept = tf.where((class_index >= 0) & is_seen)[: settings.max_instances, 0]
+    shown = tf.where((class_index >= 0) & is_seen)[:, 0]
+    kept = shown[: settings.max_instances]
     owner = tf.repeat(tf.range(tf.size(num_runs)), num_runs)  # [R]
     is_kept = tf.scatter_nd(kept[:, None], tf.ones_like(kept), [tf.size(num_runs)]) > 0
     runs = tf.boolean_mask(example[features.RUN_LENGTHS], tf.gather(is_kept, owner))
-    return runs, tf.gather(num_runs, kept), tf.gather(class_index, kept)
+    left_out = tf.size(shown) - tf.size(kept)
+    return runs, tf.gather(num_runs, kept), tf.gather(class_index, kept), left_out
 
 
 def _padded_batches(
@@ -194,12 +201,16 @@ def _padded_batches(
             "masks": [count, crop_size, crop_size],
             "class_index": [count],
             "num_instances": [],
+            "image_id": [],
+            "left_out": [],
         },
         padding_values={
             "images": np.float32(0),
             "masks": np.uint8(0),
             "class_index": np.int32(-1),
             "num_instances": np.int32(0),
+            "image_id": np.int64(0),
+            "left_out": np.int32(0),
         },
         drop_remainder=True,
     )

@@ -13,9 +13,6 @@ from foundation import artifact_paths
 from model import config
 from model.examples import categories, features
 
-IMAGENET_MEAN = (123.675, 116.28, 103.53)  # RGB, of values 0..255
-IMAGENET_STD = (58.395, 57.12, 57.375)
-
 # Outputs of the transform graph, and of `ImageTransform`.
 IMAGE = "image"  # float32 [B, H, W, 3], normalised, zero where padded
 CONTENT_SIZE = "content_size"  # int32 [B, 2], height and width inside the padding
@@ -29,7 +26,8 @@ def preprocessing_fn(inputs, custom_config):
 
     Args:
         inputs: raw features of the schema; object features are sparse.
-        custom_config: holds `data`, a `config.ImageConfig` as JSON.
+        custom_config: holds `data`, a `config.ImageConfig` as JSON, and `pixels`, a
+            `config.PixelStatistics` as JSON; without that pixels are measured.
 
     Returns:
         The outputs named above.
@@ -37,7 +35,7 @@ def preprocessing_fn(inputs, custom_config):
     data = config.ImageConfig.model_validate_json(custom_config["data"])
     _count_categories(inputs)
     encoded = tf.reshape(inputs[features.IMAGE_ENCODED].values, [-1])  # [B]
-    mean, std = _pixel_statistics(encoded, data)
+    mean, std = _pixel_statistics(encoded, custom_config.get("pixels"))
     outputs = encoded_to_network(encoded, data, mean, std)
     # Transform knows neither int32 nor dense tensors of unknown size.
     outputs[IMAGE] = tf.RaggedTensor.from_tensor(outputs[IMAGE], ragged_rank=2)
@@ -206,11 +204,12 @@ def _count_categories(inputs) -> None:
 
 
 def _pixel_statistics(
-    encoded: tf.Tensor, data: config.ImageConfig
+    encoded: tf.Tensor, given: str | None
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Mean and deviation per channel, float32 [3] each."""
-    if data.pixel_statistics == "imagenet":
-        return tf.constant(IMAGENET_MEAN), tf.constant(IMAGENET_STD)
+    if given is not None:
+        pixels = config.PixelStatistics.model_validate_json(given)
+        return tf.constant(pixels.mean), tf.constant(pixels.std)
 
     def moments(image_bytes: tf.Tensor) -> tf.Tensor:
         pixels = tf.cast(decode(image_bytes), tf.float32)

@@ -6,4 +6,11 @@ results do not depend on the way taken. `cpu_kernels` decides, when a graph is t
 which ways are open; nothing here knows what the tensors mean.
 """
 
-__all__ = ["cell_sampling", "cpu_kernels", "point_sampling", "products", "row_parts"]
+__all__ = [
+    "cell_sampling",
+    "cpu_kernels",
+    "depthwise",
+    "point_sampling",
+    "products",
+    "row_parts",
+]

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from model import config
+from model import train_sections
 from model.kernels import point_sampling
 from model.loss import loss_points, losses, matcher
 
@@ -25,7 +25,7 @@ class Normalisers(NamedTuple):
 
 
 def normalisers(
-    num_instances: tf.Tensor, num_queries: int, settings: config.LossConfig
+    num_instances: tf.Tensor, num_queries: int, settings: train_sections.LossConfig
 ) -> Normalisers:
     """Counts the effective batch: all replicas, all micro-batches.
 
@@ -62,7 +62,7 @@ def draw_points(
     images: tf.Tensor,
     num_predictions: int,
     num_instances: tf.Tensor,
-    settings: config.LossConfig,
+    settings: train_sections.LossConfig,
 ) -> Points:
     """Draws the points of some images of the effective batch.
 
@@ -92,7 +92,7 @@ def matching_costs(
     predictions: dict[str, tf.Tensor | tuple[tf.Tensor, ...]],
     batch: dict[str, tf.Tensor],
     points: Points,
-    settings: config.LossConfig,
+    settings: train_sections.LossConfig,
 ) -> tf.Tensor:
     """Costs of pairing queries with instances, float32 [B, L, Q, N], no gradient.
 
@@ -135,7 +135,7 @@ def loss_terms(
     query_index: tf.Tensor,
     points: Points,
     divisors: Normalisers,
-    settings: config.LossConfig,
+    settings: train_sections.LossConfig,
     skip_padding: bool = True,
 ) -> dict[str, tf.Tensor]:
     """The weighted loss terms; their sum over everything is the loss.

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 from scipy import optimize
 
-from model import config
+from model import train_sections
 
 _LIMIT = 1e6
 _SMALLEST = np.finfo(np.float32).tiny
@@ -15,7 +15,7 @@ def costs(
     mask_logits: tf.Tensor,
     class_index: tf.Tensor,
     targets: tf.Tensor,
-    settings: config.LossConfig,
+    settings: train_sections.LossConfig,
 ) -> tf.Tensor:
     """What it would cost to pair each query with each instance.
 

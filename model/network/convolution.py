@@ -1,18 +1,21 @@
-"""Convolution padded equally on both sides, as the published weights expect."""
+"""Convolutions, padded as the published weights expect."""
+
+from typing import Literal
 
 import keras
 import tensorflow as tf
 
-from model.kernels import products
-from model.network import initializers
+from model.kernels import depthwise, products
+from model.network import initializers, normalization
 
 
 @keras.saving.register_keras_serializable(package="mask2former")
 class Convolution(keras.layers.Layer):
-    """Two-dimensional convolution with kernel_size // 2 pixels of zeros on every side.
+    """Two-dimensional convolution with zeros around the pixels.
 
-    TensorFlow's "SAME" pads a strided convolution more on the right and bottom, which
-    shifts every feature against weights trained elsewhere.
+    `padding` "equal" puts kernel_size // 2 of them on every side. TensorFlow's "same"
+    pads a strided convolution more on the right and bottom, which shifts every feature
+    against weights that were trained with the other.
 
     Call arguments:
         inputs: float [B, H, W, C].
@@ -30,6 +33,7 @@ class Convolution(keras.layers.Layer):
         stride: int = 1,
         use_bias: bool = False,
         kernel_initializer: keras.initializers.Initializer | None = None,
+        padding: Literal["equal", "same"] = "equal",
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -37,6 +41,7 @@ class Convolution(keras.layers.Layer):
         self.kernel_size = kernel_size
         self.stride = stride
         self.use_bias = use_bias
+        self.padding = padding
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, inputs_shape):
@@ -52,7 +57,7 @@ class Convolution(keras.layers.Layer):
 
     def call(self, inputs, affine: tuple[tf.Tensor, tf.Tensor] | None = None):
         padding = "SAME"
-        if self.stride > 1:
+        if self.stride > 1 and self.padding == "equal":
             side = [self.kernel_size // 2] * 2
             inputs = tf.pad(inputs, [[0, 0], side, side, [0, 0]])
             padding = "VALID"
@@ -73,4 +78,61 @@ class Convolution(keras.layers.Layer):
             "stride": self.stride,
             "use_bias": self.use_bias,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "padding": self.padding,
         }
+
+
+@keras.saving.register_keras_serializable(package="mask2former")
+class DepthwiseConvolution(keras.layers.Layer):
+    """Convolution of every channel with a kernel of its own, padded as "same" does.
+
+    Call arguments:
+        inputs: float [B, H, W, C].
+        affine: float32 [C] each, as of `Convolution`.
+
+    Returns:
+        float [B, ceil(H / stride), ceil(W / stride), C].
+    """
+
+    def __init__(self, kernel_size: int, stride: int = 1, **kwargs):
+        super().__init__(**kwargs)
+        self.kernel_size = kernel_size
+        self.stride = stride
+
+    def build(self, inputs_shape):
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(self.kernel_size, self.kernel_size, inputs_shape[-1], 1),
+            initializer=initializers.c2_msra(),
+        )
+
+    def call(self, inputs, affine: tuple[tf.Tensor, tf.Tensor] | None = None):
+        kernel = tf.convert_to_tensor(self.kernel)
+        if affine is None:
+            return depthwise.convolution(inputs, kernel, self.stride)
+        scale, shift = (tf.cast(vector, kernel.dtype) for vector in affine)
+        kernel *= scale[:, tf.newaxis]
+        outputs = depthwise.convolution(inputs, kernel, self.stride)
+        return tf.nn.bias_add(outputs, shift)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "kernel_size": self.kernel_size,
+            "stride": self.stride,
+        }
+
+
+def normalised(
+    conv: Convolution | DepthwiseConvolution,
+    norm: keras.layers.Layer,
+    pixels: tf.Tensor,
+    training: bool,
+) -> tf.Tensor:
+    """A convolution and its normalisation."""
+    if isinstance(norm, normalization.FrozenBatchNorm):
+        return conv(pixels, affine=norm.affine())
+    pixels = conv(pixels)
+    if isinstance(norm, keras.layers.BatchNormalization):
+        return norm(pixels, training=training and norm.trainable)
+    return norm(pixels)

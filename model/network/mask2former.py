@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from model import config
-from model.network import backbone, pixel_decoder, transformer_decoder
+from model.network import backbones, pixel_decoder, transformer_decoder
 
 STRIDE = 32
 MASK_STRIDE = 4
@@ -58,7 +58,7 @@ class Mask2Former(keras.Model):
         self.model_config = model_config
         self.num_classes = num_classes
         self.precision = precision
-        self.backbone = backbone.ResNet.from_settings(
+        self.backbone = backbones.build(
             model_config.backbone, name="backbone", dtype=precision
         )
         self.pixel_decoder = pixel_decoder.PixelDecoder(

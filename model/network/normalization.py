@@ -1,4 +1,4 @@
-"""Normalisations: frozen batch, group and layer, all with epsilon 1e-5."""
+"""Normalisations: frozen batch, group and layer."""
 
 import keras
 import tensorflow as tf
@@ -11,14 +11,21 @@ _MIN_GROUP_CHANNELS = 8
 _MANY_ROWS = 1000  # from here on one kernel is faster than several passes
 
 
-def backbone_norm(kind: str, channels: int, **kwargs) -> keras.layers.Layer:
+def backbone_norm(
+    kind: str, channels: int, epsilon: float = EPSILON, **kwargs
+) -> keras.layers.Layer:
     """The backbone's normalisation: `frozen_batch`, `batch` or `group`."""
     if kind == "frozen_batch":
-        return FrozenBatchNorm(**kwargs)
+        return FrozenBatchNorm(epsilon, **kwargs)
     if kind == "batch":
-        return keras.layers.BatchNormalization(momentum=0.9, epsilon=EPSILON, **kwargs)
+        return keras.layers.BatchNormalization(momentum=0.9, epsilon=epsilon, **kwargs)
     groups = min(_MAX_GROUPS, max(1, channels // _MIN_GROUP_CHANNELS))
-    return GroupNorm(groups, **kwargs)
+    return GroupNorm(_dividing(groups, channels), epsilon, **kwargs)
+
+
+def _dividing(most: int, channels: int) -> int:
+    """The largest number up to `most` that divides the channels."""
+    return next(count for count in range(most, 0, -1) if channels % count == 0)
 
 
 @keras.saving.register_keras_serializable(package="mask2former")
@@ -28,6 +35,10 @@ class FrozenBatchNorm(keras.layers.Layer):
     Call arguments:
         inputs: float [B, H, W, C].
     """
+
+    def __init__(self, epsilon: float = EPSILON, **kwargs):
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
 
     def build(self, inputs_shape):
         starts = {
@@ -49,12 +60,17 @@ class FrozenBatchNorm(keras.layers.Layer):
     def affine(self) -> tuple[tf.Tensor, tf.Tensor]:
         """Scale and shift of each channel, float32 [C] each."""
         variance = tf.convert_to_tensor(self.moving_variance)
-        scale = tf.convert_to_tensor(self.gamma) * tf.math.rsqrt(variance + EPSILON)
+        scale = tf.convert_to_tensor(self.gamma) * tf.math.rsqrt(
+            variance + self.epsilon
+        )
         return scale, self.beta - self.moving_mean * scale
 
     def call(self, inputs):
         scale, shift = self.affine()
         return inputs * tf.cast(scale, inputs.dtype) + tf.cast(shift, inputs.dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "epsilon": self.epsilon}
 
 
 @keras.saving.register_keras_serializable(package="mask2former")
@@ -65,9 +81,10 @@ class GroupNorm(keras.layers.Layer):
         inputs: float [B, H, W, C], C a multiple of `groups`.
     """
 
-    def __init__(self, groups: int, **kwargs):
+    def __init__(self, groups: int, epsilon: float = EPSILON, **kwargs):
         super().__init__(**kwargs)
         self.groups = groups
+        self.epsilon = epsilon
 
     def build(self, inputs_shape):
         self.gamma = self.add_weight(
@@ -92,11 +109,15 @@ class GroupNorm(keras.layers.Layer):
         variance = per_channel(
             tf.reduce_mean(tf.square(centred), axis=(1, 2), keepdims=True)
         )
-        scale = tf.math.rsqrt(variance + EPSILON) * self.gamma
+        scale = tf.math.rsqrt(variance + self.epsilon) * self.gamma
         return tf.cast(centred * scale + self.beta, inputs.dtype)
 
     def get_config(self):
-        return {**super().get_config(), "groups": self.groups}
+        return {
+            **super().get_config(),
+            "groups": self.groups,
+            "epsilon": self.epsilon,
+        }
 
 
 @keras.saving.register_keras_serializable(package="mask2former")

@@ -2,8 +2,9 @@
 
 In come a network, batches and `config.TrainConfig`; out come trained weights,
 TensorBoard curves and checkpoints that an interrupted training goes on from. `trainer`
-is the loop, `checkpoints` keeps its state, `cluster` says who is who among several
-processes, and `train_worker` is run with -m by each pod that trains along.
+is the loop, `checkpoints` keeps its `state`, `unfinished` the folder of that until the
+node is done; `cluster` says who is who among several processes, and `train_worker` is
+run with -m by each pod that trains along.
 """
 
-__all__ = ["checkpoints", "cluster", "train_worker", "trainer"]
+__all__ = ["cluster", "train_worker", "trainer", "unfinished"]

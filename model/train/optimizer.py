@@ -22,7 +22,9 @@ class AdamW(tf.Module):
     quantity than the authors' optimizer does.
 
     Attributes:
-        step: int64 variable [], updates made so far.
+        step: int64 variable [], batches seen so far.
+        updates: likewise, those of them that moved the weights.
+        skipped: likewise, those since the last update that did not.
     """
 
     def __init__(
@@ -30,7 +32,9 @@ class AdamW(tf.Module):
     ):
         super().__init__(name="adamw")
         self.settings = settings
-        self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name="step")
+        self.step = _counter("step")
+        self.updates = _counter("updates")
+        self.skipped = _counter("skipped")
         self.first_moments = [_zeros_like(variable) for variable in variables]
         self.second_moments = [_zeros_like(variable) for variable in variables]
 
@@ -39,20 +43,22 @@ class AdamW(tf.Module):
         gradients: Sequence[tf.Tensor],
         variables: Sequence[keras.Variable],
         strategy: tf.distribute.Strategy,
+        norm: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Clips the gradients by their global norm and makes one update.
 
         Args:
             gradients: float32, shapes of the variables, summed over replicas.
             variables: those the optimizer was made for, in the same order.
+            norm: of the gradients, if it is known already.
 
         Returns:
             float32 [], norm of the gradients before clipping.
         """
-        norm = tf.linalg.global_norm(gradients)
+        norm = tf.linalg.global_norm(gradients) if norm is None else norm
         scale = tf.minimum(self.settings.clip_norm / (norm + 1e-6), 1.0)
         rate = learning_rate(self.step, self.settings)
-        count = tf.cast(self.step + 1, tf.float32)
+        count = tf.cast(self.updates + 1, tf.float32)  # a skip left the moments alone
         powers = (tf.pow(_BETA_1, count), tf.pow(_BETA_2, count))
         for index, (variable, gradient) in enumerate(
             zip(variables, gradients, strict=True)
@@ -70,8 +76,18 @@ class AdamW(tf.Module):
                     *powers,
                 ),
             )
-        self.step.assign_add(1)
+        self._count_update()
         return norm
+
+    def skip(self) -> None:
+        """Counts a batch whose gradients are of no use; weights and moments stay."""
+        self.step.assign_add(1)
+        self.skipped.assign_add(1)
+
+    def _count_update(self) -> None:
+        self.step.assign_add(1)
+        self.updates.assign_add(1)
+        self.skipped.assign(0)
 
 
 def learning_rate(step: tf.Tensor, settings: config.TrainConfig) -> tf.Tensor:
@@ -118,6 +134,10 @@ def _update(weight, first, second, gradient, rate, decay, power_1, power_2) -> N
         epsilon=_EPSILON * tf.sqrt(1.0 - power_2),
         grad=gradient,
     )
+
+
+def _counter(name: str) -> tf.Variable:
+    return tf.Variable(0, trainable=False, dtype=tf.int64, name=name)
 
 
 def _zeros_like(variable: keras.Variable) -> tf.Variable:

@@ -1,10 +1,10 @@
 """The training loop."""
 
-import dataclasses
+import contextlib
 import logging
-import math
-import time
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,26 +12,23 @@ import tensorflow as tf
 
 from foundation import artifact_paths, errors, progress
 from model import config
-from model.loss import criterion
-from model.train import checkpoints, cluster, host_memory, optimizer, training_step
+from model.examples import dataset
+from model.train import (
+    checkpoints,
+    cluster,
+    curves,
+    failures,
+    host_memory,
+    interruption,
+    optimizer,
+    score,
+    state,
+    training_step,
+    unfinished,
+)
 
-
-@dataclasses.dataclass(frozen=True)
-class TrainResult:
-    """How a run ended.
-
-    Attributes:
-        steps: updates made, those before a resume included.
-        losses: last values of `total`, `class`, `mask` and `dice`, summed over the
-            supervised predictions.
-        nonfinite_costs: matching costs that were not finite, since the (re)start.
-        seconds: duration since the (re)start.
-    """
-
-    steps: int
-    losses: dict[str, float]
-    nonfinite_costs: int
-    seconds: float
+# What batches tell of themselves beside what is trained on.
+_IMAGES, _LEFT_OUT = dataset.TOLD
 
 
 def make_strategy(settings: config.TrainConfig) -> tf.distribute.Strategy:
@@ -50,115 +47,154 @@ def train(
     model: keras.Model,
     batches_from: Callable[[int], tf.data.Dataset],
     settings: config.TrainConfig,
-    run_dir: artifact_paths.Path,
+    folder: artifact_paths.Path,
     strategy: tf.distribute.Strategy | None = None,
-    checkpoint_dir: artifact_paths.Path | None = None,
-) -> TrainResult:
-    """Trains until `settings.steps`, from the newest checkpoint there is.
+    training: Mapping[str, Any] | None = None,
+) -> score.TrainResult:
+    """Trains until `settings.steps`, from the newest checkpoint that is whole.
 
     Args:
         model: made by `mask2former.build` under the strategy's scope.
         batches_from: gives the batches from a step on, see `dataset.train_dataset`.
-        run_dir: gets TensorBoard scalars.
-        checkpoint_dir: where checkpoints are; `run_dir/checkpoints` if left out.
+        folder: of this training alone; gets TensorBoard scalars and checkpoints.
+        training: see `unfinished.description`.
 
     Raises:
-        ConfigError: the batch cannot be cut into equal parts.
-        PipelineError: a loss is no longer finite.
+        ConfigError: the batch cannot be cut, or the folder holds another training.
+        PipelineError: losses are no longer finite, or something cannot be read, saved
+            or held in memory.
+        Interrupted: SIGTERM came; what was trained is saved, as after Ctrl-C.
     """
     host_memory.share_heaps()
     spread = strategy or make_strategy(settings)
     with spread.scope():
         model_optimizer = optimizer.AdamW(model.trainable_variables, settings)
     step = training_step.TrainingStep(model, model_optimizer, settings, spread)
-    folder = checkpoint_dir or run_dir / "checkpoints"
-    saved = checkpoints.Checkpoints(model, model_optimizer, folder)
-    start = saved.restore_latest()
+    saved = checkpoints.Checkpoints(
+        state.State(model, model_optimizer), folder / unfinished.CHECKPOINTS, training
+    )
+    start = _restore(saved, settings, spread)
+    drawn = curves.Curves(folder, start, is_kept=cluster.is_chief())
+    kept = score.Score(settings, drawn, start, int(model_optimizer.skipped.numpy()))
+    with progress.track("Training", total=settings.steps, done=start) as task:
+        loop = _Loop(step, batches_from, settings, saved, drawn, kept, task)
+        interruption.run(loop)
+    drawn.close(kept.result().steps)
+    return kept.result()
+
+
+def _restore(
+    saved: checkpoints.Checkpoints,
+    settings: config.TrainConfig,
+    strategy: tf.distribute.Strategy,
+) -> int:
+    """Loads what was saved, on all workers alike; the step it is at."""
+    tell = progress.tell if cluster.is_chief() else logging.info
+    start = saved.restore_latest(tell)
+    cluster.require_agreement(strategy, f"{start:x}")
+    if start:
+        tell(f"going on from step {start} of {settings.steps}")
     logging.info("Training from step %d to %d", start, settings.steps)
-    run = _Run(settings, run_dir, start)
-    _make_steps(step, batches_from(start), run, saved, settings, start)
-    run.close()
-    return run.result()
+    return start
 
 
-def _make_steps(step, batches, run: "_Run", saved, settings, start: int) -> None:
-    """Updates from `start` to the last step, with a bar and checkpoints."""
-    with progress.track("Training", total=settings.steps) as task:
-        task.advance(start)
-        update = step.update_for(batches.element_spec)
-        for number, batch in enumerate(batches, start=start + 1):
-            if number > settings.steps:
-                break
-            run.record(number, update(batch))
-            task.advance(note=run.note)
-            due = number % settings.checkpoint_steps == 0 or number == settings.steps
-            if due and cluster.is_chief():
-                saved.save()
+class _Loop:
+    """Updates from a step to the last one, with checkpoints; see `Interruptible`.
 
-
-class _Run:
-    """Keeps score of a run: losses, speed, TensorBoard."""
+    Whoever changes or saves the state holds the lock. A step holds it only while it
+    changes something, so what is done can be saved while the next step computes.
+    """
 
     def __init__(
-        self, settings: config.TrainConfig, run_dir: artifact_paths.Path, start: int
+        self,
+        step: training_step.TrainingStep,
+        batches_from: Callable[[int], tf.data.Dataset],
+        settings: config.TrainConfig,
+        saved: checkpoints.Checkpoints,
+        drawn: curves.Curves,
+        kept: score.Score,
+        task: progress.Task,
     ):
-        self.note = ""
+        self._step = step
+        self._batches_from = batches_from
         self._settings = settings
-        if cluster.is_chief():
-            self._writer = tf.summary.create_file_writer(str(run_dir))
-        else:
-            self._writer = tf.summary.create_noop_writer()
-        self._steps = start
-        self._losses: dict[str, float] = {}
-        self._nonfinite_costs = 0
-        self._begun = time.monotonic()
-        self._logged = (start, self._begun)
+        self._saved = saved
+        self._drawn = drawn
+        self._score = kept
+        self._task = task
+        self._lock = threading.Lock()
+        self._is_stopped = False
+        self._is_torn = False  # amid an update: not to be saved
+        self._number = kept.result().steps
 
-    def record(self, number: int, metrics: dict[str, tf.Tensor]) -> None:
-        """Takes note of a finished step.
+    def run(self) -> None:
+        """Makes the steps.
 
         Raises:
-            PipelineError: a loss is not finite.
+            PipelineError: see `train`.
         """
-        values = {key: value.numpy() for key, value in metrics.items()}
-        losses = {term: float(np.sum(values[term])) for term in criterion.TERMS}
-        bad = [term for term, loss in losses.items() if not math.isfinite(loss)]
-        if bad:
-            raise errors.PipelineError(
-                f"training stopped at step {number}: the {' and '.join(bad)} loss is "
-                f"{losses[bad[0]]}. Lower train.learning_rate or train.clip_norm, or "
-                "set train.precision to float32; the last checkpoint is intact."
-            )
-        self._steps = number
-        self._losses = {"total": sum(losses.values()), **losses}
-        self._nonfinite_costs += int(values["nonfinite_costs"])
-        if number % self._settings.log_steps == 0 or number == self._settings.steps:
-            self._log(number, values)
+        try:
+            self._make_steps()
+        except BaseException:
+            if not self._is_stopped and not self._is_torn:
+                with contextlib.suppress(errors.PipelineError):
+                    self._save()
+            raise
 
-    def _log(self, number: int, values: dict[str, np.ndarray]) -> None:
-        now = time.monotonic()
-        steps, since = number - self._logged[0], now - self._logged[1]
-        self._logged = (number, now)
-        speed = steps * self._settings.batch_size / max(since, 1e-9)
-        self.note = f"loss {self._losses['total']:.2f}  img/s {speed:.0f}"
-        scalars: dict[str, float | np.ndarray] = {
-            f"loss/{term}": loss for term, loss in self._losses.items()
-        }
-        for term in criterion.TERMS:
-            scalars[f"loss_last_layer/{term}"] = values[term][-1]
-        scalars["learning_rate"] = values["learning_rate"]
-        scalars["gradient_norm"] = values["gradient_norm"]
-        scalars["images_per_second"] = speed
-        scalars["nonfinite_costs"] = self._nonfinite_costs
-        with self._writer.as_default(step=number):
-            for name, value in scalars.items():
-                tf.summary.scalar(name, value)
+    def stop(self) -> str:
+        """See `Interruptible`."""
+        with self._lock:
+            self._is_stopped = True
+            if self._is_torn:
+                return "nothing is saved: the last step failed"
+            if not cluster.is_chief():
+                return "worker 0 saves"
+            self._save()
+        return f"step {self._number} of {self._settings.steps} is saved"
 
-    def close(self) -> None:
-        """Writes what TensorBoard has not got yet."""
-        self._writer.close()
+    def _make_steps(self) -> None:
+        with failures.of_reading(self._number):
+            examples = self._batches_from(self._number)
+            batches = iter(examples)
+        spec = {k: v for k, v in examples.element_spec.items() if k not in dataset.TOLD}
+        compute = self._step.compute_for(spec)
+        while self._number < self._settings.steps and not self._is_stopped:
+            with failures.of_reading(self._number):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            batch = dict(batch)
+            told = {key: batch.pop(key, ()) for key in dataset.TOLD}
+            with failures.of_computing(self._number + 1):
+                computed = compute(batch)
+                values = {key: each.numpy() for key, each in computed.metrics.items()}
+            with self._lock:
+                if self._is_stopped:
+                    return
+                self._finish(computed, values, told)
 
-    def result(self) -> TrainResult:
-        """What `train` returns."""
-        seconds = time.monotonic() - self._begun
-        return TrainResult(self._steps, self._losses, self._nonfinite_costs, seconds)
+    def _finish(
+        self,
+        computed: training_step.Computed,
+        values: dict[str, np.ndarray],
+        told: dict[str, Any],
+    ) -> None:
+        """Applies what was computed, tells of it, and saves when that is due."""
+        number = self._number + 1
+        self._is_torn = True
+        with failures.of_computing(number):
+            self._step.finish(computed)
+        self._number = number
+        images = np.asarray(told[_IMAGES]).tolist()
+        self._score.tell_of_cap(np.asarray(told[_LEFT_OUT]), images)
+        self._score.record(number, values, images)  # what must not go on is not saved
+        self._is_torn = False
+        self._task.advance(note=self._score.note)
+        is_last = number == self._settings.steps
+        if is_last or number % self._settings.checkpoint_steps == 0:
+            self._save()
+
+    def _save(self) -> None:
+        if cluster.is_chief():
+            self._drawn.flush(self._number)
+            self._saved.save()

@@ -1,6 +1,7 @@
 """One update: forward, matching, losses, gradients, over replicas and micro-batches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
@@ -12,10 +13,27 @@ from model.loss import criterion, matcher
 from model.train import optimizer
 
 Batch = dict[str, tf.Tensor]
+_STATISTICS = ("moving_mean", "moving_variance")
+
+
+class Computed(NamedTuple):
+    """What a batch asks for; nothing has been changed yet.
+
+    Attributes:
+        gradients: float32, shapes of the trainable variables.
+        statistics: float32, new values of what batch normalisation keeps.
+        metrics: `class`, `mask` and `dice` losses, float32 [L]; `nonfinite_costs`
+            int32 []; `gradient_norm` and `learning_rate` float32 []; `is_sound`
+            bool [], whether all of it is finite, the same on every replica.
+    """
+
+    gradients: list[tf.Tensor]
+    statistics: list[tf.Tensor]
+    metrics: dict[str, tf.Tensor]
 
 
 class TrainingStep:
-    """Makes one optimizer update from one effective batch.
+    """Makes one optimizer update from one effective batch, if that is of use.
 
     The batch is cut into equal parts, one micro-batch after the other on every
     replica. Loss sums are divided by counts of the whole batch, so the gradients of
@@ -40,50 +58,92 @@ class TrainingStep:
                 f"{strategy.num_replicas_in_sync} replicas x "
                 f"{settings.micro_batches} micro-batches = {parts}. Change one of them."
             )
+        _check_norm(model, settings, strategy)
         self._part_size = settings.batch_size // parts
         self._num_queries = model.model_config.decoder.num_queries
         self._num_predictions = model.model_config.decoder.num_layers + 1
+        takes_statistics = model.model_config.backbone.norm == "batch"
+        self._statistics = [
+            variable
+            for variable in (model.non_trainable_variables if takes_statistics else ())
+            if variable.path.rpartition("/")[2] in _STATISTICS
+        ]
         jit = {"jit_compile": True} if settings.xla else {}
         self._forward = tf.function(self._predict, **jit)
         self._cost = tf.function(criterion.matching_costs, **jit)
         self._losses = tf.function(criterion.loss_terms, **jit)
-        self.update = tf.function(self._update)
+        self.compute = tf.function(self._compute)
+        self.apply = tf.function(self._apply)
+        self.skip = tf.function(model_optimizer.skip)
 
-    def update_for(
-        self, batch_spec: dict[str, tf.TensorSpec]
-    ) -> Callable[[Batch], dict[str, tf.Tensor]]:
-        """`update` for one kind of batch: traced once, whatever sizes are left open.
+    def compute_for(
+        self, batch_spec: Mapping[str, tf.TensorSpec]
+    ) -> Callable[[Batch], Computed]:
+        """`compute` for one kind of batch: traced once, whatever sizes are left open.
 
         Args:
             batch_spec: `element_spec` of the dataset.
         """
-        return tf.function(self._update, input_signature=[batch_spec])
+        return tf.function(self._compute, input_signature=[batch_spec])
 
-    def _update(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Makes the update.
+    def update(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Computes, and applies what is sound.
 
         Args:
             batch: see `dataset.train_dataset`.
 
         Returns:
-            `class`, `mask` and `dice` losses, float32 [L]; `nonfinite_costs` int32 [];
-            `gradient_norm` and `learning_rate` float32 [].
+            The metrics of `Computed`.
         """
+        computed = self.compute(batch)
+        self.finish(computed)
+        return computed.metrics
+
+    def finish(self, computed: Computed) -> bool:
+        """Applies what is sound and counts the batch; whether it was."""
+        is_sound = bool(computed.metrics["is_sound"])
+        if is_sound:
+            self.apply(computed)
+        else:
+            self.skip()
+        return is_sound
+
+    def _compute(self, batch: Batch) -> Computed:
         rate = optimizer.learning_rate(self._optimizer.step, self._settings)
-        gradients, metrics = self.gradients(batch)
-        variables = self._model.trainable_variables
-        norm = self._optimizer.apply(gradients, variables, self._strategy)
-        return {**metrics, "gradient_norm": norm, "learning_rate": rate}
+        gradients, statistics, metrics = self._summed(batch)
+        norm = tf.linalg.global_norm(gradients)
+        loss = tf.add_n([tf.reduce_sum(metrics[term]) for term in criterion.TERMS])
+        # Infinite terms that cancel out leave NaN, which is not finite either.
+        is_sound = tf.math.is_finite(loss) & tf.math.is_finite(norm)
+        is_sound &= metrics["nonfinite_costs"] == 0
+        for value in statistics:
+            is_sound &= tf.reduce_all(tf.math.is_finite(value))
+        told = {"gradient_norm": norm, "learning_rate": rate, "is_sound": is_sound}
+        return Computed(gradients, statistics, {**metrics, **told})
+
+    def _apply(self, computed: Computed) -> None:
+        self._optimizer.apply(
+            computed.gradients,
+            self._model.trainable_variables,
+            self._strategy,
+            computed.metrics["gradient_norm"],
+        )
+        for variable, value in zip(self._statistics, computed.statistics, strict=True):
+            variable.assign(value)
 
     def gradients(self, batch: Batch) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
         """Gradients and metrics of an effective batch, summed over all its parts."""
-        gradients, metrics = self._strategy.run(self._replica_gradients, args=(batch,))
+        gradients, _, metrics = self._summed(batch)
+        return gradients, metrics
+
+    def _summed(self, batch: Batch):
+        """Gradients, statistics and metrics, summed over all replicas."""
+        found = self._strategy.run(self._replica_gradients, args=(batch,))
         if self._strategy.num_replicas_in_sync == 1:
-            return gradients, metrics
+            return found
         total = tf.distribute.ReduceOp.SUM
         return tf.nest.map_structure(
-            lambda value: self._strategy.reduce(total, value, axis=None),
-            (gradients, metrics),
+            lambda value: self._strategy.reduce(total, value, axis=None), found
         )
 
     def _replica_gradients(self, batch: Batch):
@@ -102,7 +162,7 @@ class TrainingStep:
 
         zeros = [tf.zeros(w.shape, w.dtype) for w in self._model.trainable_variables]
         losses = {term: tf.zeros([self._num_predictions]) for term in criterion.TERMS}
-        totals = (zeros, {**losses, "nonfinite_costs": tf.constant(0)})
+        totals = (zeros, [], {**losses, "nonfinite_costs": tf.constant(0)})
         # One at a time: running parts side by side would need the memory of them all.
         _, totals = tf.while_loop(
             lambda index, _: index < micro_batches,
@@ -113,7 +173,7 @@ class TrainingStep:
         return totals
 
     def _part_gradients(self, part, batch: Batch, divisors: criterion.Normalisers):
-        """Gradients and metrics of one part of the effective batch."""
+        """Gradients, statistics and metrics of one part of the effective batch."""
         settings = self._settings.loss
         start = part * self._part_size
         batch = self._cut(batch, start)
@@ -128,7 +188,7 @@ class TrainingStep:
             settings,
         )
         with cpu_kernels.unless(self._settings.xla), tf.GradientTape() as tape:
-            predictions = self._forward(batch["images"])
+            predictions, statistics = self._forward(batch["images"])
             with tape.stop_recording():
                 cost = self._cost(predictions, batch, points, settings)
                 query_index, num_bad = matcher.assign(cost, batch["num_instances"])
@@ -146,7 +206,7 @@ class TrainingStep:
         gradients = tape.gradient(
             loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
-        return gradients, {**terms, "nonfinite_costs": num_bad}
+        return gradients, statistics, {**terms, "nonfinite_costs": num_bad}
 
     def _cut(self, batch: Batch, start) -> Batch:
         """The images of one part."""
@@ -157,9 +217,27 @@ class TrainingStep:
         }
 
     def _predict(self, images: tf.Tensor):
-        predictions = self._model(images, training=True)
+        """Predictions, and new statistics of batch normalisation if it takes any."""
+        statistics = []
+        if self._statistics:
+            # What layers assign stays in the scope: the update alone changes variables.
+            with keras.StatelessScope() as scope:
+                predictions = self._model(images, training=True)
+            for variable in self._statistics:
+                value = scope.get_current_value(variable)
+                statistics.append(variable.value if value is None else value)
+        else:
+            predictions = self._model(images, training=True)
         # Whole masks of all queries are never needed: see criterion.
-        return {
-            key: predictions[key]
-            for key in ("class_logits", "mask_embeddings", "mask_features")
-        }
+        names = ("class_logits", "mask_embeddings", "mask_features")
+        return {name: predictions[name] for name in names}, statistics
+
+
+def _check_norm(
+    model: keras.Model, settings: config.TrainConfig, strategy: tf.distribute.Strategy
+) -> None:
+    """Raises ConfigError: see `config.check_norm`."""
+    try:
+        config.check_norm(model.model_config, settings, strategy.num_replicas_in_sync)
+    except ValueError as error:
+        raise errors.ConfigError(f"{error}.") from None

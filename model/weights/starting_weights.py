@@ -1,14 +1,7 @@
-"""Weights to start training from: the file `m2f weights convert` writes.
+"""Weights to start training from: from a file, or those that come with the program."""
 
-The file is in the safetensors format, for three reasons: it cannot run code, a cut-off
-file is noticed, and its header has room for what the weights are.
-"""
-
-import dataclasses
-import hashlib
-import json
 import logging
-import pathlib
+import os
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -17,121 +10,87 @@ import numpy as np
 from foundation import artifact_paths, errors
 from model import config
 from model.examples import categories
-from model.weights import tensor_files, weights_architecture
+from model.weights import bundled_weights, weights_architecture, weights_file
 
-_FORMAT = "mask2former-tfx weights 1"
 _KERNEL, _BIAS = "decoder/class_head/kernel", "decoder/class_head/bias"
 # Any norm with batch statistics can take those of any other.
 _NORMS_WITH_STATISTICS = ("frozen_batch", "batch")
+_SIZES = ("name", "depth", "stem_width")  # of a backbone
+_Place = str | os.PathLike[str]
 
 
-@dataclasses.dataclass(frozen=True)
-class Header:
-    """What a weights file says about itself.
-
-    Attributes:
-        source: where the weights come from, such as `detectron2`.
-        source_digest: SHA-256 of that file, hexadecimal.
-        backbone: the ResNet.
-        network: the whole network, or None when there is only the backbone.
-        class_names: of the class head in its order; None when unknown.
-        category_ids: likewise.
-    """
-
-    source: str
-    source_digest: str
-    backbone: config.BackboneConfig
-    network: config.ModelConfig | None
-    class_names: tuple[str, ...] | None = None
-    category_ids: tuple[int, ...] | None = None
-
-
-def save(path: pathlib.Path, values: Mapping[str, np.ndarray], header: Header) -> None:
-    """Writes a weights file.
+def check(init_from: _Place | None, settings: config.ModelConfig) -> None:
+    """Refuses a start that the configured network cannot have.
 
     Args:
-        values: float32 arrays by our names.
-    """
-    fields = dataclasses.asdict(header)
-    fields["backbone"] = header.backbone.model_dump(mode="json")
-    if header.network:
-        fields["network"] = header.network.model_dump(mode="json")
-    texts = {key: json.dumps(value) for key, value in fields.items()}
-    tensor_files.write(path, values, {"format": _FORMAT, **texts})
-
-
-def read(path: artifact_paths.Path) -> tuple[dict[str, np.ndarray], Header]:
-    """Reads a weights file.
+        init_from: as in `config.TrainConfig`.
 
     Raises:
-        WeightsError: there is no such file, or it is of another kind.
+        ConfigError: there are no weights, and the network cannot be trained without;
+            or none come with the program for its backbone.
+        WeightsError: they cannot be read, or are of another architecture.
     """
-    check_exists(path)
-    values, texts = tensor_files.read(path)
-    if texts.pop("format", None) != _FORMAT:
-        raise errors.WeightsError(
-            f"{path} was not made by this program. Make it usable first: "
-            f"m2f weights convert {path} OUT.safetensors"
-        )
-    fields = {key: json.loads(text) for key, text in texts.items()}
-    fields["backbone"] = config.BackboneConfig.model_validate(fields["backbone"])
-    if fields["network"]:
-        fields["network"] = config.ModelConfig.model_validate(fields["network"])
-    for key in ("class_names", "category_ids"):
-        fields[key] = tuple(fields[key]) if fields[key] is not None else None
-    return values, Header(**fields)
+    check_without_file(init_from, settings)
+    if init_from is not None:
+        header = _read(init_from, settings.backbone)[1]
+        _compare_settings(header, settings, init_from)
 
 
-def digest(path: artifact_paths.Path) -> str:
-    """SHA-256 of a file, hexadecimal.
+def check_without_file(init_from: _Place | None, settings: config.ModelConfig) -> None:
+    """The part of `check` that needs no weights, which may be on another machine.
 
     Raises:
-        WeightsError: there is no such file.
+        ConfigError: as `check`.
+        WeightsError: the backbone's norm cannot take those that come along.
     """
-    check_exists(path)
-    found = hashlib.sha256()
-    for piece in artifact_paths.pieces(path):
-        found.update(piece)
-    return found.hexdigest()
+    if init_from is None:
+        _check_random_start(settings.backbone)
+    elif init_from == bundled_weights.IMAGENET:
+        header = bundled_weights.header(settings.backbone)
+        _compare_settings(header, settings, init_from)
 
 
-def check_exists(path: artifact_paths.Path) -> None:
-    """Refuses a path that is no file.
+def file_of(init_from: str | None) -> str | None:
+    """Where the weights are that do not come with the program; None without any."""
+    return None if init_from == bundled_weights.IMAGENET else init_from
+
+
+def digest(init_from: _Place, backbone: config.BackboneConfig) -> str:
+    """SHA-256 of the file the weights are in, hexadecimal.
 
     Raises:
-        WeightsError: it is none.
+        ConfigError, WeightsError: there is no such file.
     """
-    if not path.is_file():
-        raise errors.WeightsError(f"{path} is not a file; expected a weights file")
+    if init_from == bundled_weights.IMAGENET:
+        return weights_file.digest(bundled_weights.path_of(backbone))
+    return weights_file.digest(artifact_paths.of(init_from))
 
 
-def check_random_start(backbone: config.BackboneConfig) -> None:
-    """Refuses norms that take their statistics from weights, where there are none.
-
-    Raises:
-        ConfigError: the backbone has them.
-    """
+def _check_random_start(backbone: config.BackboneConfig) -> None:
+    """Refuses norms that take their statistics from weights, where there are none."""
     if backbone.norm == "frozen_batch":
+        weights = "weights that `m2f weights convert` made"
+        if bundled_weights.are_there_for(backbone):
+            weights = f"{bundled_weights.IMAGENET}, or {weights}"
         raise errors.ConfigError(
             "model.backbone.norm: frozen_batch keeps the statistics of the weights it "
             "starts from, and train.init_from names none, so that it would normalise "
-            "nothing. Name weights that `m2f weights convert` made (train.init_from), "
-            "or train from scratch with model.backbone.norm=group."
+            f"nothing. Name {weights} (train.init_from), or train from scratch with "
+            "model.backbone.norm=group."
         )
 
 
-def check_fits(path: artifact_paths.Path, settings: config.ModelConfig) -> None:
-    """Refuses weights that the configured network cannot take.
-
-    Raises:
-        WeightsError: they cannot be read, or are of another architecture.
-    """
-    _compare_settings(read(path)[1], settings, path)
+def _read(
+    init_from: _Place, backbone: config.BackboneConfig
+) -> tuple[dict[str, np.ndarray], weights_file.Header]:
+    if init_from == bundled_weights.IMAGENET:
+        return bundled_weights.read(backbone)
+    return weights_file.read(artifact_paths.of(init_from))
 
 
 def load_into(
     network: keras.Model,
-    path: artifact_paths.Path,
+    init_from: _Place,
     classes: Sequence[categories.Category],
 ) -> list[str]:
     """Sets a network's weights, or only its backbone's, from a weights file.
@@ -142,6 +101,7 @@ def load_into(
 
     Args:
         network: made by `mask2former.build`.
+        init_from: as in `config.TrainConfig`.
         classes: in the order of their class indices.
 
     Returns:
@@ -150,10 +110,10 @@ def load_into(
     Raises:
         WeightsError: the weights are of another architecture.
     """
-    values, header = read(path)
-    _compare_settings(header, network.model_config, path)
+    values, header = _read(init_from, network.model_config.backbone)
+    _compare_settings(header, network.model_config, init_from)
     part, wanted = _wanted(network, header)
-    notices = [f"{part} starts from {path} ({header.source})"]
+    notices = [f"{part} starts from {init_from} ({header.source})"]
     if header.network:
         fresh = {name: wanted[name].numpy() for name in (_KERNEL, _BIAS)}
         head, notice = _class_head(values, fresh, header, classes)
@@ -161,7 +121,7 @@ def load_into(
         notices.append(notice)
     shapes = {name: value.shape for name, value in values.items()}
     expected = {name: tuple(weight.shape) for name, weight in wanted.items()}
-    weights_architecture.compare(shapes, expected, str(path))
+    weights_architecture.compare(shapes, expected, str(init_from))
     for name, weight in wanted.items():
         weight.assign(values[name])
     for notice in notices:
@@ -169,7 +129,7 @@ def load_into(
     return notices
 
 
-def _wanted(network: keras.Model, header: Header) -> tuple[str, dict]:
+def _wanted(network: keras.Model, header: weights_file.Header) -> tuple[str, dict]:
     """The part of a network that a file is for, and its weights by their names."""
     wanted = {
         weights_architecture.own_name(weight): weight for weight in network.weights
@@ -181,7 +141,7 @@ def _wanted(network: keras.Model, header: Header) -> tuple[str, dict]:
 
 
 def _compare_settings(
-    header: Header, wanted: config.ModelConfig, path: artifact_paths.Path
+    header: weights_file.Header, wanted: config.ModelConfig, init_from: _Place
 ) -> None:
     """Compares sizes, and what no shape tells: heads, groups, kind of norm."""
     theirs = _settings(header.backbone, header.network)
@@ -198,18 +158,16 @@ def _compare_settings(
         )
     if differences:
         raise errors.WeightsError(
-            f"{path} holds another architecture than the configuration asks for:\n  "
-            + "\n  ".join(differences)
+            f"{init_from} holds another architecture than the configuration asks "
+            "for:\n  " + "\n  ".join(differences)
         )
 
 
 def _settings(
-    resnet: config.BackboneConfig, network: config.ModelConfig | None
+    backbone: config.BackboneConfig, network: config.ModelConfig | None
 ) -> dict[str, object]:
     """Values by the keys of the configuration."""
-    values = {
-        f"model.backbone.{k}": getattr(resnet, k) for k in ("depth", "stem_width")
-    }
+    values = {f"model.backbone.{key}": getattr(backbone, key) for key in _SIZES}
     for section in ("pixel_decoder", "decoder") if network else ():
         for key, value in getattr(network, section).model_dump().items():
             values[f"model.{section}.{key}"] = value
@@ -219,7 +177,7 @@ def _settings(
 def _class_head(
     values: Mapping[str, np.ndarray],
     fresh: Mapping[str, np.ndarray],
-    header: Header,
+    header: weights_file.Header,
     classes: Sequence[categories.Category],
 ) -> tuple[dict[str, np.ndarray], str]:
     """The class head for our classes, from the file's where they are the same."""
@@ -248,7 +206,9 @@ def _class_head(
     return head, notice
 
 
-def _matches(header: Header, classes: Sequence[categories.Category]) -> dict[int, int]:
+def _matches(
+    header: weights_file.Header, classes: Sequence[categories.Category]
+) -> dict[int, int]:
     """The file's class for each of ours that it has."""
     known: dict[str | int, int]
     keys: list[str | int]

@@ -9,7 +9,7 @@ import numpy as np
 
 from foundation import errors
 from model import config
-from model.network import backbone, mask2former
+from model.network import backbones, efficientnet_lite, mask2former
 
 _LISTED = 20
 _LEVELS, _POINTS = 3, 4
@@ -19,19 +19,25 @@ _DEPTHS: dict[tuple[tuple[int, ...], bool], Literal[18, 34, 50, 101]] = {
     ((3, 4, 6, 3), True): 50,
     ((3, 4, 23, 3), True): 101,
 }
-_SUPPORTED = "Supported: Mask2Former with a ResNet of depth 18, 34, 50 or 101."
+_SUPPORTED = (
+    "Supported: ResNets of depth 18, 34, 50 and 101, EfficientNet-Lite0 and -Lite2, "
+    "each alone or as the backbone of Mask2Former."
+)
+_EFFICIENTNET = re.compile(r"backbone/stage_(\d)/block_(\d+)/")
 
 
 def backbone_of(weights: Mapping[str, np.ndarray], where: str) -> config.BackboneConfig:
-    """The ResNet these weights belong to.
+    """The backbone these weights belong to.
 
     Args:
         weights: by our names.
         where: the file, for messages.
 
     Raises:
-        WeightsError: there is no such ResNet.
+        WeightsError: there is no such backbone.
     """
+    if any(map(_EFFICIENTNET.match, weights)):
+        return _efficientnet_of(weights, where)
     blocks = tuple(
         _count(weights, rf"backbone/res{s}/block_(\d+)/") for s in range(2, 6)
     )
@@ -44,6 +50,22 @@ def backbone_of(weights: Mapping[str, np.ndarray], where: str) -> config.Backbon
         )
     width = _axis(weights, "backbone/stem/conv/kernel", 3, where)
     return config.BackboneConfig(depth=depth, stem_width=width, norm="frozen_batch")
+
+
+def _efficientnet_of(
+    weights: Mapping[str, np.ndarray], where: str
+) -> config.BackboneConfig:
+    matches = filter(None, map(_EFFICIENTNET.match, weights))
+    found = {(int(match[1]), int(match[2])) for match in matches}
+    for name in efficientnet_lite.NAMES:
+        stages = enumerate(efficientnet_lite.stage_sizes(name), start=1)
+        blocks = {(stage, number) for stage, sizes in stages for number in sizes}
+        if blocks == found:
+            return config.BackboneConfig.model_validate({"name": name})
+    raise errors.WeightsError(
+        f"{where} holds another architecture: its backbone is an EfficientNet of "
+        f"{len(found)} blocks. {_SUPPORTED}"
+    )
 
 
 def network_of(
@@ -158,9 +180,9 @@ def _expected_shapes(
 ) -> dict[str, tuple[int, ...]]:
     if isinstance(settings, config.ModelConfig):
         return shapes_of(mask2former.build(settings, num_classes))
-    resnet = backbone.ResNet.from_settings(settings, name="backbone")
-    resnet.build((None, None, None, 3))
-    return {weight.path: tuple(weight.shape) for weight in resnet.weights}
+    layer = backbones.build(settings, name="backbone")
+    layer.build((None, None, None, 3))
+    return {weight.path: tuple(weight.shape) for weight in layer.weights}
 
 
 def shapes_of(network: keras.Model) -> dict[str, tuple[int, ...]]:

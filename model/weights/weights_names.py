@@ -57,7 +57,7 @@ def translate(weights: Mapping[str, np.ndarray], source: str) -> Mapped:
 
 
 def recognise(names: Iterable[str]) -> str | None:
-    """The source whose rules know most of these names; None when none knows any."""
+    """The first source whose rules know most of these names; None without any."""
     layers = {name.rpartition(".")[0] for name in names}
     known = {
         source: sum(_find(layer, rules) is not None for layer in layers)
@@ -97,6 +97,9 @@ _KINDS: dict[str, dict[str, _Change]] = {
         "weight": _Change(4, ("/kernel",), lambda value: [value.transpose(2, 3, 1, 0)]),
         **_BIAS,
     },
+    "depthwise": {  # [C, 1, h, w] -> [h, w, C, 1]
+        "weight": _Change(4, ("/kernel",), lambda value: [value.transpose(2, 3, 0, 1)]),
+    },
     "linear": {"weight": _Change(2, ("/kernel",), lambda value: [value.T]), **_BIAS},
     "pointwise": {  # [O, I, 1, 1] -> [I, O]
         "weight": _Change(4, ("/kernel",), lambda value: [value[:, :, 0, 0].T]),
@@ -128,4 +131,8 @@ _NO_WEIGHTS = (
     r"criterion\.empty_weight",  # the class weights of the loss: a setting here
     r"pixel_(mean|std)",
 )
-_CLASSIFIERS = (r"fc\.(weight|bias)", r"classifier\.\d\.(weight|bias)")
+_CLASSIFIERS = (
+    r"fc\.(weight|bias)",
+    r"classifier\.\d\.(weight|bias)",
+    r"_(conv_head|bn1|fc)\.\w+",
+)

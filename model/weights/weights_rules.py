@@ -6,9 +6,13 @@ so one rule serves all blocks.
 
 import dataclasses
 
+from model.network import efficientnet_lite
+
 DETECTRON2 = "detectron2"
 HUGGING_FACE = "hugging_face"
 TORCHVISION = "torchvision"
+EFFICIENTNET_LITE0 = "efficientnet_lite0"
+EFFICIENTNET_LITE2 = "efficientnet_lite2"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +85,24 @@ def _backbone_torchvision() -> list[Rule]:
             Rule(rf"{block}downsample\.0", f"{ours}conv_shortcut", "convolution"),
             Rule(rf"{block}downsample\.1", f"{ours}norm_shortcut", "batch_norm"),
         ]
+    return rules
+
+
+def _efficientnet_lite(name: str) -> list[Rule]:
+    """Blocks are numbered through; ours stand in the stage whose features they make."""
+    rules = [
+        Rule("_conv_stem", "backbone/stem/conv", "convolution"),
+        Rule("_bn0", "backbone/stem/norm", "batch_norm"),
+    ]
+    for stage, sizes in enumerate(efficientnet_lite.stage_sizes(name), start=1):
+        block = rf"_blocks\.({'|'.join(map(str, sizes))})\."
+        ours = rf"backbone/stage_{stage}/block_\1"
+        for number, part in enumerate(("expand", "depthwise", "project")):
+            kind = "depthwise" if part == "depthwise" else "convolution"
+            rules += [
+                Rule(rf"{block}_{part}_conv", f"{ours}/conv_{part}", kind),
+                Rule(rf"{block}_bn{number}", f"{ours}/norm_{part}", "batch_norm"),
+            ]
     return rules
 
 
@@ -221,4 +243,7 @@ RULES: dict[str, list[Rule]] = {
     DETECTRON2: _detectron2(),
     HUGGING_FACE: _hugging_face(),
     TORCHVISION: _backbone_torchvision(),
+    # The smaller before the larger, which knows all of its names, too.
+    EFFICIENTNET_LITE0: _efficientnet_lite(EFFICIENTNET_LITE0),
+    EFFICIENTNET_LITE2: _efficientnet_lite(EFFICIENTNET_LITE2),
 }

@@ -111,7 +111,9 @@ def run(
     ],
     config: Annotated[
         str,
-        typer.Option(help="YAML file, or a preset: coco_r50.yaml, custom.yaml."),
+        typer.Option(
+            help="YAML file, or a preset: small.yaml, custom.yaml, coco_r50.yaml."
+        ),
     ],
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     overrides: SetOption = None,

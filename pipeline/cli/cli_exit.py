@@ -3,12 +3,13 @@
 import os
 import pathlib
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import NoReturn
 
 import typer
 
-from foundation import errors, terminal_text
+from foundation import background, errors, terminal_text
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/", re.IGNORECASE)  # a path has one slash
 
@@ -21,6 +22,8 @@ def finish(command: Callable[..., int], *arguments: object) -> NoReturn:
         code = command(*arguments)
     except errors.UserError as error:
         code = _say(f"error: {error}", 2)
+    except errors.Interrupted as error:
+        code = _say(f"interrupted: {error}", 143)
     except errors.PipelineError as error:
         code = _say(f"error: {error}", 1)
     except OSError as error:
@@ -33,6 +36,10 @@ def finish(command: Callable[..., int], *arguments: object) -> NoReturn:
             raise
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
         code = _say(f"error: {reason} (M2F_TRACEBACK=1 shows where)", 1)
+    if background.is_left():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     raise typer.Exit(code)
 
 

@@ -19,6 +19,8 @@ from typing import Protocol, Self
 
 _STDIN = 0
 _SECONDS_BETWEEN_LOOKS = 2.0
+# A training saves its last step then; Kubernetes kills all of the pod after 30.
+_SECONDS_TO_SAVE = 20.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +80,7 @@ class Supervisor:
         """Runs a command to its end, or kills it when it has to stop.
 
         It has to at SIGTERM, at SIGINT, and when it no longer has permission to write.
+        At the first signal it may save something, at the second it is killed.
         """
         child = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
         self._child = child
@@ -107,8 +110,17 @@ class Supervisor:
                 self._send(signal.SIGCONT if goes_on else signal.SIGKILL)
 
     def _stop(self, number: int, frame: object) -> None:
+        is_first = self._stopped_by is None
         self._stopped_by = signal.Signals(number)
-        self._send(signal.SIGKILL)
+        child = self._child
+        if child is None or not is_first:
+            self._send(signal.SIGKILL)
+            return
+        with contextlib.suppress(ProcessLookupError):
+            child.send_signal(signal.SIGTERM)
+        last = threading.Timer(_SECONDS_TO_SAVE, self._send, [signal.SIGKILL])
+        last.daemon = True
+        last.start()
 
     def _send(self, number: signal.Signals) -> None:
         """Signals the process and those it started."""

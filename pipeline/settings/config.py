@@ -56,6 +56,11 @@ class PipelineConfig(config_section.Section):
     run: run_config.RunConfig = run_config.RunConfig()
     kubeflow: kubeflow_config.KubeflowConfig = kubeflow_config.KubeflowConfig()
 
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> "PipelineConfig":
+        model_config.check_norm(self.model, self.train)
+        return self
+
     def to_json(self) -> str:
         """Canonical JSON: equal configurations give equal strings."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True)

@@ -22,7 +22,6 @@ from model.examples import (
     dataset,
     features,
     mask_rle,
-    preprocessing,
     record_files,
 )
 from pipeline.settings import config
@@ -31,8 +30,8 @@ PAGE_FILE = "index.html"
 _TEMPLATE = "preview.html"
 _WORK_FOLDER = "work"
 _THUMBNAIL_SIDE = 512  # px, of the pictures that are part of the page
-_MEAN = np.array(preprocessing.IMAGENET_MEAN, np.float32)
-_STD = np.array(preprocessing.IMAGENET_STD, np.float32)
+_MEAN = np.array(model_config.IMAGENET_PIXELS.mean, np.float32)
+_STD = np.array(model_config.IMAGENET_PIXELS.std, np.float32)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,9 +12,10 @@ import numpy as np
 
 from foundation import errors
 from model.weights import (
-    starting_weights,
     tensor_files,
+    torch_files,
     weights_architecture,
+    weights_file,
     weights_keras,
     weights_names,
     weights_pickle,
@@ -42,17 +43,20 @@ class Converted:
     """
 
     out: pathlib.Path
-    header: starting_weights.Header
+    header: weights_file.Header
     num_weights: int
     num_parameters: int
     notices: list[str]
 
     def __str__(self) -> str:
-        header, resnet = self.header, self.header.backbone
-        part = "Mask2Former with a" if header.network else "the backbone only, a"
+        header, backbone = self.header, self.header.backbone
+        name = backbone.name
+        if name == "resnet":
+            name = f"a ResNet-{backbone.depth}"
+        part = "Mask2Former with" if header.network else "the backbone only,"
         lines = [
-            f"{header.source}: {part} ResNet-{resnet.depth}, {self.num_weights} "
-            f"arrays, {self.num_parameters:,} parameters",
+            f"{header.source}: {part} {name}, {self.num_weights} arrays, "
+            f"{self.num_parameters:,} parameters",
             *(f"notice: {notice}" for notice in self.notices),
             f"Start training from it with --set train.init_from={self.out}",
         ]
@@ -74,18 +78,18 @@ def convert(
     """Converts a checkpoint and writes it whole, or not at all.
 
     Args:
-        source: Detectron2's .pkl, Hugging Face's or torchvision's .safetensors,
-            PyTorch's .pth, or Keras applications' .h5.
+        source: a file of one of the kinds that `m2f weights convert --help` lists.
         out: a .safetensors file, for `train.init_from`.
         categories_file: COCO JSON whose categories are those of the class head,
             ascending by id.
-        torch_python: a Python interpreter that has PyTorch, to read a .pth.
+        torch_python: a Python interpreter that has PyTorch, to read a .pth that is
+            not read here.
 
     Raises:
         WeightsError: the file is broken, would run code, or holds another
             architecture; the message lists every weight that has no place.
     """
-    starting_weights.check_exists(source)
+    weights_file.check_exists(source)
     if out.suffix != ".safetensors":
         raise errors.WeightsError(f"{out} must end in .safetensors")
     if not out.parent.is_dir():
@@ -98,7 +102,7 @@ def convert(
         kind, values, dropped = _translate(found, source)
         notices = _licence_notices(kind)
     header = _header(source, kind, values, categories_file)
-    starting_weights.save(out, values, header)
+    weights_file.save(out, values, header)
     if dropped:
         notices.append(f"not needed: {_some(dropped)}")
     if header.network and header.class_names is None:
@@ -120,6 +124,8 @@ def _read(source: pathlib.Path, torch_python: str | None) -> dict[str, np.ndarra
     if source.suffix == ".safetensors":
         return tensor_files.read(source)[0]
     if source.suffix in (".pth", ".pt"):
+        if torch_python is None:
+            return torch_files.read(source)
         return _read_torch(source, torch_python)
     if source.suffix == ".pkl":
         return _arrays(weights_pickle.read(source), source)
@@ -143,15 +149,8 @@ def _arrays(content: object, source: pathlib.Path) -> dict[str, np.ndarray]:
     return named
 
 
-def _read_torch(
-    source: pathlib.Path, torch_python: str | None
-) -> dict[str, np.ndarray]:
-    if torch_python is None:
-        raise errors.WeightsError(
-            f"{source}: reading a {source.suffix} takes PyTorch, which this program "
-            "does without. Name a Python that has it, "
-            "--torch-python /path/to/venv/bin/python, or use a .safetensors file."
-        )
+def _read_torch(source: pathlib.Path, torch_python: str) -> dict[str, np.ndarray]:
+    """Named arrays of a checkpoint, by PyTorch itself."""
     script = pathlib.Path(__file__).with_name("torch_checkpoint.py")
     with tempfile.TemporaryDirectory() as folder:
         arrays = pathlib.Path(folder) / "arrays.npz"
@@ -181,7 +180,8 @@ def _translate(
         raise errors.WeightsError(
             f"{source} holds another architecture: none of its {len(found)} names is "
             f"known, such as {_some(sorted(found), 3)}. Expected Mask2Former with a "
-            "ResNet by Detectron2 or Hugging Face, or a ResNet by torchvision or timm."
+            "ResNet by Detectron2 or Hugging Face, a ResNet by torchvision or timm, or "
+            "an EfficientNet-Lite0 or -Lite2 by efficientnet_lite_pytorch."
         )
     mapped = weights_names.translate(found, kind)
     if mapped.unknown:
@@ -197,10 +197,10 @@ def _header(
     kind: str,
     values: Mapping[str, np.ndarray],
     categories_file: pathlib.Path | None,
-) -> starting_weights.Header:
+) -> weights_file.Header:
     """What the weights are, once they are known to be all there."""
     where = str(source)
-    resnet = weights_architecture.backbone_of(values, where)
+    backbone = weights_architecture.backbone_of(values, where)
     network, names, ids = None, None, None
     if any(not name.startswith("backbone/") for name in values):
         network, num_classes = weights_architecture.network_of(values, where)
@@ -210,9 +210,9 @@ def _header(
         if categories_file:
             names, ids = _categories(categories_file, num_classes)
     else:
-        weights_architecture.check(values, resnet, 0, where)
-    digest = starting_weights.digest(source)
-    return starting_weights.Header(kind, digest, resnet, network, names, ids)
+        weights_architecture.check(values, backbone, 0, where)
+    digest = weights_file.digest(source)
+    return weights_file.Header(kind, digest, backbone, network, names, ids)
 
 
 def _load_json(path: pathlib.Path) -> dict:

@@ -1,22 +1,36 @@
-import types
+import pytest
 
+from foundation import errors
 from model import run_fn
 
 
-def fn_args(execution: int, steps: int = 10):
-    return types.SimpleNamespace(
-        custom_config={"config": f'{{"train": {{"steps": {steps}}}}}'},
-        train_files=["b", "a"],
-        transform_graph_path="graph/3",
-        model_run_dir=f"root/Trainer/model_run/{execution}",
-    )
+@pytest.fixture
+def shards(tmp_path):
+    """Three shards of a split."""
+    paths = [tmp_path / f"data_tfrecord-{n:05d}-of-00003.gz" for n in range(3)]
+    for path in paths:
+        path.touch()
+    return paths
 
 
-def test_the_next_execution_of_the_same_training_finds_its_checkpoints():
-    first, second = (run_fn._unfinished_dir(fn_args(number)) for number in (7, 8))
-    assert first == second
-    assert first.parent.as_posix() == "root/Trainer/unfinished"
+def test_all_files_that_the_patterns_stand_for_are_read(shards, tmp_path):
+    found = run_fn.training_files([f"{tmp_path}/*"])
+    assert found == [str(path) for path in shards]
 
 
-def test_another_training_does_not():
-    assert run_fn._unfinished_dir(fn_args(7)) != run_fn._unfinished_dir(fn_args(7, 11))
+def test_a_missing_shard_is_one_line_that_names_it(shards, tmp_path):
+    shards[1].unlink()
+    with pytest.raises(
+        errors.PipelineError, match=r"data_tfrecord-00001-of-00003.gz is"
+    ):
+        run_fn.training_files([f"{tmp_path}/*"])
+
+
+def test_no_file_at_all_is_one_line(tmp_path):
+    with pytest.raises(errors.PipelineError, match=r"no file in .*Split-train"):
+        run_fn.training_files([f"{tmp_path}/Split-train/*"])
+
+
+def test_files_with_other_names_are_taken_as_they_are(tmp_path):
+    (tmp_path / "train.gz").touch()
+    assert run_fn.training_files([f"{tmp_path}/*"]) == [str(tmp_path / "train.gz")]

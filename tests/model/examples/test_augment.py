@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from model import config
+from model import train_sections
 from model.examples import augment
 
 
@@ -23,7 +23,7 @@ def _image(height, width):
 
 def _drawn(count, size, **settings):
     draw = tf.function(augment.draw_geometry)
-    chosen = config.AugmentConfig(**settings)
+    chosen = train_sections.AugmentConfig(**settings)
     return [
         draw(tf.constant(size), tf.constant([0, seed]), chosen) for seed in range(count)
     ]

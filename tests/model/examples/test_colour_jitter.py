@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageEnhance
 
-from model import config
+from model import train_sections
 from model.examples import colour_jitter
 
 ALL = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1}
@@ -17,7 +17,7 @@ def pixels():
 
 
 def jitter(pixels, seed, **settings):
-    chosen = config.ColourJitterConfig(**settings)
+    chosen = train_sections.ColourJitterConfig(**settings)
     apply = tf.function(lambda values: colour_jitter.apply(values, (0, seed), chosen))
     return apply(tf.constant(pixels, tf.float32)).numpy()
 
@@ -58,7 +58,7 @@ def test_nothing_changes_by_default(pixels):
 @pytest.mark.parametrize("what", list(ALL))
 def test_each_change_is_as_likely_as_asked(pixels, what, probability, low, high):
     small = pixels[:2, :2]
-    chosen = config.ColourJitterConfig(**{what: ALL[what], "probability": probability})
+    chosen = train_sections.ColourJitterConfig(**{what: ALL[what], "probability": probability})
     apply = tf.function(
         lambda seed: colour_jitter.apply(tf.constant(small, tf.float32), seed, chosen)
     )

@@ -103,7 +103,14 @@ def test_no_more_than_max_instances_are_kept(serialize_example):
     masks = [_mask(k, k) for k in range(9)]
     found = _load(serialize_example(np.zeros([32, 32], np.uint8), masks, [3] * 9))
     assert int(found["num_instances"]) == 5
+    assert int(found["left_out"]) == 4
     assert found["masks"].shape[0] == 5
+
+
+def test_batches_tell_which_images_they_hold(ten_images):
+    batch = next(iter(_batches(ten_images, _settings())))
+    assert batch["image_id"].numpy().tolist() == _numbers(batch)
+    assert batch["left_out"].numpy().tolist() == [0] * len(_numbers(batch))
 
 
 def test_an_image_without_instances_is_one_row_of_padding(serialize_example):

@@ -8,9 +8,7 @@ from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 from model import config
 from model.examples import categories, features, preprocessing
 
-DATA = config.ImageConfig(
-    short_side=64, long_side=64, pad_multiple=64, pixel_statistics="dataset"
-)
+DATA = config.ImageConfig(short_side=64, long_side=64, pad_multiple=64)
 SPEC = {
     features.IMAGE_ENCODED: tf.io.VarLenFeature(tf.string),
     features.IS_CROWD: tf.io.VarLenFeature(tf.int64),
@@ -159,8 +157,9 @@ def test_gray_images_become_three_equal_channels():
     assert (found == found[..., :1]).all()
 
 
-def test_imagenet_statistics_need_no_pass_over_the_pixels():
-    data = config.ImageConfig(pixel_statistics="imagenet")
-    mean, std = preprocessing._pixel_statistics(tf.constant([b"no image"]), data)
-    np.testing.assert_allclose(mean, preprocessing.IMAGENET_MEAN)
-    np.testing.assert_allclose(std, preprocessing.IMAGENET_STD)
+def test_given_statistics_need_no_pass_over_the_pixels():
+    given = config.PixelStatistics(mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0))
+    text = given.model_dump_json()
+    mean, std = preprocessing._pixel_statistics(tf.constant([b"no image"]), text)
+    np.testing.assert_allclose(mean, [1, 2, 3])
+    np.testing.assert_allclose(std, [4, 5, 6])

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model import config
+from model import train_sections
 from model.loss import criterion, matcher
 
 pytestmark = pytest.mark.onednn
 
-_SETTINGS = config.LossConfig(num_points=16)
+_SETTINGS = train_sections.LossConfig(num_points=16)
 _STEP_SEED = tf.constant([3, 4])
 
 
@@ -206,7 +206,7 @@ def test_points_of_an_image_do_not_depend_on_how_the_batch_is_cut():
 
 
 def test_three_quarters_of_the_points_come_from_three_times_as_many_candidates():
-    points = _points(1, [0], 1, 1, config.LossConfig(num_points=100))
+    points = _points(1, [0], 1, 1, train_sections.LossConfig(num_points=100))
     assert points.candidates.shape == (300, 2)
     assert points.random.shape == (25, 2)
     assert points.matching.shape == (1, 100, 2)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model import config
+from model import train_sections
 from model.loss import matcher
 
-_SETTINGS = config.LossConfig()
+_SETTINGS = train_sections.LossConfig()
 
 
 def _random_case(seed, shape=(2, 3, 4, 2), points=5, classes=3):

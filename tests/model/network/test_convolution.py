@@ -19,6 +19,33 @@ def test_convolution_pads_both_sides_equally(size, stride):
     np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(("size", "stride"), [(3, 1), (3, 2), (5, 2)])
+@pytest.mark.parametrize("side", [7, 8])
+def test_same_padding_puts_the_odd_zero_below_and_right(size, stride, side):
+    inputs = tf.random.stateless_normal([1, side, side, 1], [0, 1]).numpy()
+    missing = max((-(-side // stride) - 1) * stride + size - side, 0)
+    border = missing // 2, missing - missing // 2
+    padded = np.pad(inputs[0, :, :, 0], [border, border])
+    for layer in (
+        convolution.Convolution(1, size, stride, padding="same"),
+        convolution.DepthwiseConvolution(size, stride),
+    ):
+        outputs = layer(inputs).numpy()[0, :, :, 0]
+        kernel = layer.kernel.numpy()[:, :, 0, 0]
+        expected = signal.correlate2d(padded, kernel, "valid")[::stride, ::stride]
+        np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
+        twin = type(layer).from_config(layer.get_config())
+        assert twin(inputs).shape == layer(inputs).shape
+
+
+def test_a_depthwise_convolution_takes_scale_and_shift_into_its_kernel():
+    inputs = tf.random.stateless_normal([1, 5, 5, 3], [0, 1])
+    layer = convolution.DepthwiseConvolution(3)
+    scale, shift = tf.constant([2.0, -1.0, 0.5]), tf.constant([1.0, 0.0, -3.0])
+    expected = layer(inputs) * scale + shift
+    np.testing.assert_allclose(layer(inputs, (scale, shift)), expected, atol=1e-5)
+
+
 def test_convolution_adds_its_bias():
     layer = convolution.Convolution(2, 1, use_bias=True)
     layer.build((None, None, None, 3))

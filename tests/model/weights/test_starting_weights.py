@@ -1,6 +1,4 @@
-import hashlib
 import pathlib
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,7 +7,7 @@ from foundation import errors
 from model import config
 from model.examples import categories
 from model.network import mask2former
-from model.weights import starting_weights, tensor_files, weights_architecture
+from model.weights import starting_weights, weights_architecture, weights_file
 
 SETTINGS = config.ModelConfig(
     backbone=config.BackboneConfig(depth=18, stem_width=4),
@@ -34,9 +32,9 @@ def values_of(network) -> dict[str, np.ndarray]:
 
 
 def saved(path: pathlib.Path, values, **changes) -> pathlib.Path:
-    header = starting_weights.Header("detectron2", "abc", SETTINGS.backbone, SETTINGS)
+    header = weights_file.Header("detectron2", "abc", SETTINGS.backbone, SETTINGS)
     fields = {**vars(header), **changes}
-    starting_weights.save(path, values, starting_weights.Header(**fields))
+    weights_file.save(path, values, weights_file.Header(**fields))
     return path
 
 
@@ -55,15 +53,6 @@ def trained():
 def network():
     """A network of three classes."""
     return mask2former.build(SETTINGS, 3, seed=5)
-
-
-def test_header_and_values_survive_the_file(tmp_path, trained):
-    path = saved(tmp_path / "w", trained, class_names=("a", "b"), category_ids=(1, 9))
-    values, header = starting_weights.read(path)
-    assert header == starting_weights.Header(
-        "detectron2", "abc", SETTINGS.backbone, SETTINGS, ("a", "b"), (1, 9)
-    )
-    assert sorted(values) == sorted(trained)
 
 
 def test_every_weight_is_set_and_the_head_by_class_name(tmp_path, trained, network):
@@ -154,7 +143,7 @@ def test_another_architecture_is_refused_with_what_differs(
 ):
     path = saved(tmp_path / "w", trained)
     with pytest.raises(errors.WeightsError, match=message):
-        starting_weights.check_fits(path, settings)
+        starting_weights.check(path, settings)
     network = mask2former.build(settings, 4)
     before = values_of(network)
     with pytest.raises(errors.WeightsError, match=message):
@@ -183,26 +172,3 @@ def test_missing_left_over_and_misshapen_weights_are_listed(tmp_path, trained, n
     assert "1 missing:\n  pixel_decoder/level_embedding" in message
     assert "1 left over:\n  decoder/surplus" in message
     assert f"{BIAS}: expected (5,), got (9,)" in message
-
-
-def test_a_file_of_another_program_is_refused_with_the_command_to_run(tmp_path):
-    path = tmp_path / "model.safetensors"
-    tensor_files.write(path, {"conv1.weight": np.ones([1])}, {"format": "pt"})
-    with pytest.raises(errors.WeightsError, match="m2f weights convert .*model"):
-        starting_weights.read(path)
-    with pytest.raises(errors.WeightsError, match="nowhere is not a file"):
-        starting_weights.digest(tmp_path / "nowhere")
-
-
-def test_the_digest_is_that_of_the_file_which_is_not_held_in_memory(tmp_path):
-    path = tmp_path / "large.safetensors"
-    size = (100 << 20) + 1
-    with path.open("wb") as file:
-        file.write(b"weights")
-        file.truncate(size)  # the rest is zeros
-    tracemalloc.start()
-    found = starting_weights.digest(path)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert found == hashlib.sha256(b"weights" + bytes(size - 7)).hexdigest()
-    assert peak < size / 2

@@ -3,7 +3,7 @@ import pytest
 
 from foundation import errors
 from model import config
-from model.network import mask2former
+from model.network import backbones, mask2former
 from model.weights import weights_architecture
 
 # He et al. 2015, table 1: blocks of the four stages.
@@ -39,6 +39,25 @@ def test_a_resnet_that_is_not_built_here_is_refused_with_its_blocks():
         weights_architecture.backbone_of(resnet([3, 8, 36, 3], 3), "f")  # ResNet-152
     with pytest.raises(errors.WeightsError, match=r"\(2, 2, 2, 2\) bottleneck"):
         weights_architecture.backbone_of(resnet([2, 2, 2, 2], 3), "f")
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite2"])
+def test_an_efficientnet_is_told_by_its_blocks(name):
+    layer = backbones.build(config.BackboneConfig(name=name), name="backbone")
+    layer.build((None, None, None, 3))
+    found = {weight.path: np.zeros(weight.shape) for weight in layer.weights}
+    settings = weights_architecture.backbone_of(found, "f")
+    assert settings == config.BackboneConfig(name=name)
+    weights_architecture.check(found, settings, 0, "f")
+    del found["backbone/stage_1/block_2/norm_expand/beta"]
+    with pytest.raises(errors.WeightsError, match=r"missing:\n  backbone/stage_1"):
+        weights_architecture.check(found, settings, 0, "f")
+
+
+def test_an_efficientnet_that_is_not_built_here_is_refused():
+    found = {f"backbone/stage_1/block_{n}/conv_project/kernel": None for n in range(9)}
+    with pytest.raises(errors.WeightsError, match="an EfficientNet of 9 blocks"):
+        weights_architecture.backbone_of(found, "f")
 
 
 def test_every_number_of_a_network_is_read_back_from_its_shapes():

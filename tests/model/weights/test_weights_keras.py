@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from foundation import errors
-from model.network import backbone
+from model.network import resnet
 from model.weights import weights_keras
 
 OUR_MEAN = np.array([123.675, 116.28, 103.53])
@@ -36,12 +36,12 @@ def file(keras_start, tmp_path_factory):
 def ours(file):
     values, dropped = weights_keras.read(file)
     assert dropped == []
-    resnet = backbone.ResNet(50, 64, "frozen_batch", name="backbone")
-    resnet.build((None, None, None, 3))
-    weights = {weight.path: weight for weight in resnet.weights}
+    layer = resnet.ResNet(50, 64, "frozen_batch", name="backbone")
+    layer.build((None, None, None, 3))
+    weights = {weight.path: weight for weight in layer.weights}
     for name, value in values.items():
         weights[name].assign(value)
-    return resnet
+    return layer
 
 
 def test_features_up_to_res2_equal_keras_on_its_own_input(keras_start, ours):

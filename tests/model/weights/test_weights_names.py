@@ -17,6 +17,23 @@ def test_a_convolution_becomes_height_width_in_out():
     assert item[1][1, 2, 0, 4] == np.float32(value[4, 0, 1, 2])
 
 
+def test_a_depthwise_convolution_becomes_height_width_channels_one():
+    value = np.random.default_rng(0).normal(size=[5, 1, 3, 2])  # [C, 1, h, w]
+    weights = {"_blocks.3._depthwise_conv.weight": value}
+    found = weights_names.translate(weights, weights_rules.EFFICIENTNET_LITE0).weights
+    kernel = found["backbone/stage_2/block_3/conv_depthwise/kernel"]
+    assert kernel.shape == (3, 2, 5, 1)
+    assert kernel[2, 1, 4, 0] == np.float32(value[4, 0, 2, 1])
+
+
+@pytest.mark.parametrize(("blocks", "size"), [(16, 0), (21, 2)])
+def test_the_smaller_efficientnet_is_recognised_though_the_larger_has_its_names(
+    blocks, size
+):
+    names = [f"_blocks.{number}._bn1.weight" for number in range(blocks)]
+    assert weights_names.recognise(names) == f"efficientnet_lite{size}"
+
+
 def test_stacked_projections_become_query_key_and_value():
     stacked = np.arange(12.0).reshape(6, 2)  # three [2, 2], one below the other
     layer = "sem_seg_head.predictor.transformer_cross_attention_layers.4.multihead_attn"

@@ -90,6 +90,19 @@ def test_weights_on_the_volume_need_not_be_on_this_machine(tmp_path):
     assert embedded["train"]["init_from"] == path
 
 
+def test_weights_of_the_image_reach_the_first_task_by_their_name(tmp_path):
+    backbone = {"name": "efficientnet_lite2", "norm": "frozen_batch"}
+    own = {"train": {"init_from": "imagenet"}, "model": {"backbone": backbone}}
+    kubeflow.compile_yaml(compiled_kfp.settings(**own), tmp_path / "p.yaml")
+    found = compiled_kfp.Compiled(tmp_path / "p.yaml")
+    embedded = json.loads(found.argument("prepare", "--config-json"))
+    assert embedded["train"]["init_from"] == "imagenet"
+    assert embedded["model"]["backbone"]["name"] == "efficientnet_lite2"
+    other = {**own, "model": {"backbone": {"norm": "frozen_batch"}}}
+    with pytest.raises(errors.ConfigError, match="no weights come with the program"):
+        kubeflow.compile_yaml(compiled_kfp.settings(**other), tmp_path / "o.yaml")
+
+
 def test_roots_in_a_bucket_reach_the_first_task_and_need_no_store_here(tmp_path):
     roots = {"root": "gs://bucket/root", "serving_root": "gs://bucket/serving"}
     settings = compiled_kfp.settings(

@@ -145,6 +145,12 @@ def test_weights_on_this_machine_are_refused_and_those_on_the_volume_are_not():
     kubeflow_checks.check(on_volume, pathlib.Path("p.yaml"))
 
 
+def test_weights_that_come_with_the_image_are_nowhere_else():
+    backbone = {"name": "efficientnet_lite0", "norm": "frozen_batch"}
+    own = settings(train={"init_from": "imagenet"}, model={"backbone": backbone})
+    kubeflow_checks.check(own, pathlib.Path("p.yaml"))
+
+
 def test_artifacts_and_models_may_be_in_a_bucket_while_the_data_is_on_the_volume():
     section = {"root": "gs://bucket/root", "serving_root": "gs://other/models"}
     start = {"init_from": "gs://bucket/weights/r50.safetensors"}

@@ -77,8 +77,42 @@ def test_told_to_stop_it_ends_the_process_and_its_workers(tmp_path, number):
     assert all(is_alive(pid) for pid in started)
     watching.send_signal(number)
     output, _ = watching.communicate(timeout=60)
-    assert output.split() == ["-9", str(int(number)), "True"]
+    assert output.split() == ["-15", str(int(number)), "True"]
     wait_until(lambda: not any(is_alive(pid) for pid in started))
+
+
+SAVING = (
+    "import os, pathlib, signal, sys, time\n"
+    "def save(*_):\n"
+    "    pathlib.Path('saved').touch()\n"
+    "    sys.exit(3)\n"
+    "signal.signal(signal.SIGTERM, {handler})\n"
+    "pathlib.Path('pids').write_text(str(os.getpid()))\n"
+    "time.sleep(300)\n"
+)
+
+
+def test_told_to_stop_the_process_may_save_something(tmp_path):
+    watching = supervise(SAVING.format(handler="save"), tmp_path)
+    wait_until((tmp_path / "pids").exists)
+    watching.send_signal(signal.SIGTERM)
+    output, _ = watching.communicate(timeout=60)
+    assert output.split() == ["3", "15", "True"]
+    assert (tmp_path / "saved").exists()
+
+
+@pytest.mark.parametrize(("seconds", "signals"), [(0.5, 1), (300, 2)])
+def test_it_is_killed_when_it_takes_too_long_or_at_a_second_signal(
+    tmp_path, seconds, signals
+):
+    short = SUPERVISE.replace("with", f"supervisor._SECONDS_TO_SAVE = {seconds}\nwith")
+    watching = supervise(SAVING.format(handler="signal.SIG_IGN"), tmp_path, short)
+    wait_until((tmp_path / "pids").exists)
+    for _ in range(signals):
+        watching.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+    output, _ = watching.communicate(timeout=60)
+    assert output.split() == ["-9", "15", "True"]
 
 
 def test_when_it_may_not_go_on_the_process_and_its_workers_end(tmp_path):

@@ -67,10 +67,12 @@ components.serving_validator.answer_checks          V
 components.serving_validator.executor               V
 components.serving_validator.probe                  V
 components.serving_validator.sandbox                V
+components.serving_validator.stored_values          V
 components.serving_validator.validation             V
 components.wire                                     IGEV
 foundation.artifact_paths                           TEV
 foundation.artifact_trees                           TV
+foundation.background                               T
 foundation.config_section                           IGXT
 foundation.errors                                   IGTEV
 model.config                                        XT
@@ -91,6 +93,7 @@ model.examples.repeat_factors                       T
 model.examples.rle_text                             IV
 model.kernels.cell_sampling                         T
 model.kernels.cpu_kernels                           T
+model.kernels.depthwise                             T
 model.kernels.point_sampling                        T
 model.kernels.products                              T
 model.kernels.row_parts                             T
@@ -100,15 +103,17 @@ model.loss.criterion                                T
 model.loss.loss_points                              T
 model.loss.losses                                   T
 model.loss.matcher                                  T
-model.network.backbone                              T
+model.network.backbones                             T
 model.network.convolution                           T
 model.network.deformable_attention                  T
+model.network.efficientnet_lite                     T
 model.network.initializers                          T
 model.network.linear                                T
 model.network.mask2former                           T
 model.network.normalization                         T
 model.network.pixel_decoder                         T
 model.network.position_encoding                     T
+model.network.resnet                                T
 model.network.transformer_decoder                   T
 model.run_fn                                        T
 model.serve.export                                  TEV
@@ -118,13 +123,27 @@ model.serve.rle_encoding                            T
 model.serve.saved_model                             EV
 model.train.checkpoints                             T
 model.train.cluster                                 T
+model.train.curves                                  T
+model.train.differences                             T
+model.train.failures                                T
 model.train.host_memory                             T
+model.train.interruption                            T
+model.train.manifest                                T
 model.train.optimizer                               T
+model.train.score                                   T
+model.train.state                                   T
 model.train.trainer                                 T
 model.train.training_step                           T
+model.train.unfinished                              T
+model.weights.bundled_weights                       T
+model.weights.pickle_machine                        T
 model.weights.starting_weights                      T
 model.weights.tensor_files                          T
+model.weights.torch_files                           T
 model.weights.weights_architecture                  T
+model.weights.weights_file                          T
+model.weights.weights_names                         T
+model.weights.weights_rules                         T
 """
 
 

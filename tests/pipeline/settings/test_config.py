@@ -45,6 +45,18 @@ def test_no_field_of_any_section_can_be_set_and_no_key_added():
             "multiples of 4",
         ),
         (
+            "model",
+            {"backbone": {"name": "efficientnet_lite0", "depth": 50}},
+            {"backbone": {"name": "efficientnet_lite0", "depth": 18}},
+            "model.backbone.depth 18 is a ResNet's; efficientnet_lite0 has one size",
+        ),
+        (
+            "model",
+            {"backbone": {"name": "efficientnet_lite2", "stem_width": 64}},
+            {"backbone": {"name": "efficientnet_lite2", "stem_width": 24}},
+            "model.backbone.stem_width 24 .* Leave stem_width out",
+        ),
+        (
             "train",
             {"augment": {"min_scale": 2.0}},
             {"augment": {"min_scale": 2.1}},
@@ -88,6 +100,15 @@ def test_defaults_are_the_papers_recipe():
     assert (model.pixel_decoder.num_encoder_layers, model.decoder.num_layers) == (6, 9)
     assert model.decoder.num_queries == 100
     assert (settings.data.short_side, settings.data.long_side) == (800, 1333)
+
+
+def test_a_configuration_from_before_other_backbones_reads_as_a_resnet():
+    old = config.PipelineConfig().model_dump(mode="json")
+    del old["model"]["backbone"]["name"]
+    old["data"]["pixel_statistics"] = "imagenet"
+    found = config.PipelineConfig.model_validate(old)
+    assert found.model == config.PipelineConfig().model
+    assert found.data.pixel_statistics == "imagenet"
 
 
 def test_json_reads_back_as_the_same_configuration_and_tells_another_apart():

@@ -10,9 +10,8 @@ from typer.testing import CliRunner
 
 from foundation import errors
 from model import config as model_config
-from model.network import backbone
-from model.weights import starting_weights as weights_file
-from model.weights import tensor_files
+from model.network import resnet
+from model.weights import bundled_weights, tensor_files, weights_file
 from pipeline.cli import cli
 from pipeline.settings import config
 from pipeline.tools import weights_conversion
@@ -68,15 +67,28 @@ def test_a_resnet_alone_computes_what_its_maker_computes(out, name):
     assert made.header.network is None
     assert made.header.backbone == model_config.BackboneConfig(depth=18, stem_width=4)
     assert any(notice.startswith("not needed: ") for notice in made.notices)
-    resnet = backbone.ResNet.from_settings(made.header.backbone, name="backbone")
-    resnet.build((None, None, None, 3))
+    layer = resnet.ResNet.from_settings(made.header.backbone, name="backbone")
+    layer.build((None, None, None, 3))
     values, _ = weights_file.read(out)
-    for weight in resnet.weights:
+    for weight in layer.weights:
         weight.assign(values[weight.path])
     with np.load(FIXTURES / "backbone" / "reference.npz") as reference:
-        for stage, feature in enumerate(resnet(reference["images"]), start=2):
+        for stage, feature in enumerate(layer(reference["images"]), start=2):
             expected = reference[f"backbone/res{stage}"]
             np.testing.assert_allclose(feature, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_an_efficientnet_of_pytorch_is_converted_without_pytorch(out):
+    settings = model_config.BackboneConfig(name="efficientnet_lite0")
+    made = weights_conversion.convert(bundled_weights.path_of(settings), out)
+    assert made.header.backbone == settings
+    assert "efficientnet_lite0: the backbone only, efficientnet_lite0" in str(made)
+    assert any("_fc.weight" in n or "_conv_head" in n for n in made.notices)
+    found, _ = weights_file.read(out)
+    expected, _ = bundled_weights.read(settings)
+    assert sorted(found) == sorted(expected)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value)
 
 
 def test_the_authors_licence_is_said(out):

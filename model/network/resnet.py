@@ -6,6 +6,7 @@ import tensorflow as tf
 from model import config
 from model.network import convolution, normalization
 
+PIXELS = config.IMAGENET_PIXELS
 _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 _STRIDES = (1, 2, 2, 2)
 
@@ -57,7 +58,7 @@ class ResNet(keras.layers.Layer):
     @classmethod
     def from_settings(cls, settings: config.BackboneConfig, **kwargs) -> "ResNet":
         """Builds the layer a configuration asks for."""
-        return cls(**settings.model_dump(), **kwargs)
+        return cls(**settings.model_dump(exclude={"name"}), **kwargs)
 
     def build(self, images_shape):
         self.stem.build(images_shape)
@@ -100,7 +101,9 @@ class Stem(keras.layers.Layer):
         self.norm.build((*images_shape[:-1], self.conv.channels))
 
     def call(self, images, training=False):
-        pixels = tf.nn.relu(_convolve(self.conv, self.norm, images, training))
+        pixels = tf.nn.relu(
+            convolution.normalised(self.conv, self.norm, images, training)
+        )
         # Zeros equal minus infinity here: nothing is below zero after the ReLU.
         padded = tf.pad(pixels, [[0, 0], [1, 1], [1, 1], [0, 0]])
         return tf.nn.max_pool2d(padded, 3, 2, "VALID")
@@ -199,10 +202,10 @@ class _Block(keras.layers.Layer):
         shortcut = pixels
         if self.shortcut_conv:
             layers = self.shortcut_conv, self.shortcut_norm
-            shortcut = _convolve(*layers, pixels, training)
+            shortcut = convolution.normalised(*layers, pixels, training)
         last = len(self.convs) - 1
         for index, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
-            pixels = _convolve(conv, norm, pixels, training)
+            pixels = convolution.normalised(conv, norm, pixels, training)
             if index < last:
                 pixels = tf.nn.relu(pixels)
         return tf.nn.relu(pixels + shortcut)
@@ -219,18 +222,3 @@ class BottleneckBlock(_Block):
 
     EXPANSION = 4
     LAYERS = ((1, 1, False), (1, 3, True), (4, 1, False))
-
-
-def _convolve(
-    conv: convolution.Convolution,
-    norm: keras.layers.Layer,
-    pixels: tf.Tensor,
-    training: bool,
-) -> tf.Tensor:
-    """A convolution and its normalisation."""
-    if isinstance(norm, normalization.FrozenBatchNorm):
-        return conv(pixels, affine=norm.affine())
-    pixels = conv(pixels)
-    if isinstance(norm, keras.layers.BatchNormalization):
-        return norm(pixels, training=training and norm.trainable)
-    return norm(pixels)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.network import backbone
+from model.network import resnet
 
 pytestmark = pytest.mark.onednn
 
@@ -19,14 +19,14 @@ def _images(count=2, side=64):
     [(18, 11_176_512), (34, 21_284_672), (50, 23_508_032), (101, 42_500_160)],
 )
 def test_parameters_are_as_many_as_torchvision_has(depth, count):
-    layer = backbone.ResNet(depth, 64, "group")
+    layer = resnet.ResNet(depth, 64, "group")
     layer.build((None, None, None, 3))
     assert layer.count_params() == count
 
 
 @pytest.mark.parametrize(("depth", "expansion"), [(18, 1), (50, 4)])
 def test_features_have_strides_4_to_32_and_doubling_channels(depth, expansion):
-    features = backbone.ResNet(depth, 4, "group")(_images(1))
+    features = resnet.ResNet(depth, 4, "group")(_images(1))
     assert [tuple(f.shape[1:]) for f in features] == [
         (16, 16, 4 * expansion),
         (8, 8, 8 * expansion),
@@ -36,7 +36,7 @@ def test_features_have_strides_4_to_32_and_doubling_channels(depth, expansion):
 
 
 def test_stem_pools_with_equal_padding():
-    stem = backbone.Stem(1, "frozen_batch")
+    stem = resnet.Stem(1, "frozen_batch")
     stem.build((None, None, None, 3))
     kernel = np.zeros([7, 7, 3, 1])
     kernel[3, 3, 0, 0] = 1.0  # passes every second pixel of channel 0 on
@@ -48,7 +48,7 @@ def test_stem_pools_with_equal_padding():
 
 
 def test_images_of_a_batch_do_not_influence_each_other():
-    layer = backbone.ResNet(18, 8, "group")
+    layer = resnet.ResNet(18, 8, "group")
     images = _images()
     together, alone = layer(images), layer(images[1:])
     for both, one in zip(together, alone, strict=True):
@@ -57,7 +57,7 @@ def test_images_of_a_batch_do_not_influence_each_other():
 
 @pytest.mark.parametrize("norm", ["frozen_batch", "batch", "group"])
 def test_every_trained_weight_gets_a_gradient(norm):
-    layer = backbone.ResNet(18, 8, norm)
+    layer = resnet.ResNet(18, 8, norm)
     with tf.GradientTape() as tape:
         features = layer(_images(), training=True)
         loss = tf.add_n([tf.reduce_sum(f * f) for f in features])
@@ -72,21 +72,21 @@ def test_every_trained_weight_gets_a_gradient(norm):
     ("trained", "first"), [(5, "stem"), (4, "res2"), (2, "res4"), (0, None)]
 )
 def test_only_the_last_stages_are_trained(trained, first):
-    layer = backbone.ResNet(18, 4, "group", trained_stages=trained)
+    layer = resnet.ResNet(18, 4, "group", trained_stages=trained)
     layer.build((None, None, None, 3))
     paths = [weight.path.split("/")[1] for weight in layer.trainable_weights]
     assert (paths[0] if paths else None) == first
 
 
 def test_batch_norm_of_a_frozen_stage_keeps_its_statistics():
-    layer = backbone.ResNet(18, 4, "batch", trained_stages=0)
+    layer = resnet.ResNet(18, 4, "batch", trained_stages=0)
     layer(_images(), training=True)
     assert float(tf.reduce_max(tf.abs(layer.stem.norm.moving_mean))) == 0.0
 
 
 def test_layer_can_be_made_again_from_its_config():
-    layer = backbone.ResNet(50, 4, "batch", trained_stages=3)
-    twin = backbone.ResNet.from_config(layer.get_config())
+    layer = resnet.ResNet(50, 4, "batch", trained_stages=3)
+    twin = resnet.ResNet.from_config(layer.get_config())
     for each in (layer, twin):
         each.build((None, None, None, 3))
     assert [w.shape for w in twin.weights] == [w.shape for w in layer.weights]
