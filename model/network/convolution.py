@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from model.kernels import products
-from model.network import initializers
+from model.network import initializers, shapes
 
 
 @keras.saving.register_keras_serializable(package="mask2former")
@@ -39,7 +39,7 @@ class Convolution(keras.layers.Layer):
         self.use_bias = use_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: shapes.Shape) -> None:
         self.kernel = self.add_weight(
             name="kernel",
             shape=(self.kernel_size, self.kernel_size, inputs_shape[-1], self.channels),
@@ -50,7 +50,9 @@ class Convolution(keras.layers.Layer):
                 name="bias", shape=(self.channels,), initializer="zeros"
             )
 
-    def call(self, inputs, affine: tuple[tf.Tensor, tf.Tensor] | None = None):
+    def call(
+        self, inputs: tf.Tensor, affine: tuple[tf.Tensor, tf.Tensor] | None = None
+    ) -> tf.Tensor:
         padding = "SAME"
         if self.stride > 1:
             side = [self.kernel_size // 2] * 2
@@ -65,7 +67,7 @@ class Convolution(keras.layers.Layer):
         outputs = products.convolution(inputs, kernel, self.stride, padding)
         return outputs if bias is None else tf.nn.bias_add(outputs, bias)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, object]:
         return {
             **super().get_config(),
             "channels": self.channels,

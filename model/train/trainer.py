@@ -81,7 +81,14 @@ def train(
     return run.result()
 
 
-def _make_steps(step, batches, run: "_Run", saved, settings, start: int) -> None:
+def _make_steps(
+    step: training_step.TrainingStep,
+    batches: tf.data.Dataset,
+    run: "_Run",
+    saved: checkpoints.Checkpoints,
+    settings: config.TrainConfig,
+    start: int,
+) -> None:
     """Updates from `start` to the last step, with a bar and checkpoints."""
     with progress.track("Training", total=settings.steps) as task:
         task.advance(start)

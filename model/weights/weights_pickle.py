@@ -3,7 +3,7 @@
 A pickle is a program for a small stack machine that may call any function. Here its
 instructions are only looked at (`pickletools`), and the few that build dictionaries,
 texts, numbers and NumPy arrays are followed; nothing named in the file is ever looked
-up or called.
+up or called, while a `pickle.Unpickler` calls even where its names are restricted.
 """
 
 import dataclasses
@@ -241,7 +241,9 @@ class _Machine:
         )
 
 
-def _array_from_state(_, shape, kind: _Kind, fortran: bool, content) -> np.ndarray:
+def _array_from_state(
+    _, shape: tuple[int, ...], kind: _Kind, fortran: bool, content: bytes | str
+) -> np.ndarray:
     return _array(content, kind, shape, "F" if fortran else "C")
 
 

@@ -72,7 +72,7 @@ class Uses:
 class Piece:
     """A statement of a tree that went through `bare`."""
 
-    def __init__(self, node: ast.stmt, package: str):
+    def __init__(self, node: ast.stmt, package: str) -> None:
         """Takes a statement of a module in `package`."""
         self._node = node
         self._package = package
@@ -132,7 +132,7 @@ def _is_own_name(node: ast.expr | None) -> bool:
 class _Stripper(ast.NodeTransformer):
     """Changes the tree in place."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._in_class = False
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
@@ -179,7 +179,7 @@ def _arguments(arguments: ast.arguments) -> Iterable[ast.arg]:
 class _Collector(ast.NodeVisitor):
     """Gathers what `Uses` holds. Names are not told from local ones of equal name."""
 
-    def __init__(self, package: str):
+    def __init__(self, package: str) -> None:
         self._package = package
         self.chains: set[tuple[str, ...]] = set()
         self.imports: list[Import] = []

@@ -82,7 +82,7 @@ def reach(module: str, names: tuple[str, ...]) -> Reached:
 class _Walk:
     """The state of `reach`; `_waiting` are statements that are not followed yet."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.found = Reached()
         self._loaded: dict[str, module_code.Module | None] = {}
         self._resolved: set[tuple[str, ...]] = set()

@@ -1,5 +1,6 @@
 """Which image files training can read as they are, and how others become RGB."""
 
+import re
 import zlib
 from collections.abc import Iterator
 
@@ -24,6 +25,9 @@ STORED_AS = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}
 # what they make of the others, which are arithmetic-coded, lossless or hierarchical.
 _PLAIN_JPEG_FRAMES = (0xC0, 0xC1, 0xC2)
 _NO_FRAMES = (0xC4, 0xC8, 0xCC)  # other segments in the range of frame markers
+_JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
+# In the code of the pixels 0xff stands before a zero or a restart's number.
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 _PNG_HEADER = slice(24, 29)  # bit depth, colour type, two fixed methods, interlace
 _PLAIN_PNG = bytes([8, 2, 0, 0, 0])
 _UNPACKED_BYTES = 1 << 20  # at once
@@ -46,10 +50,9 @@ def plain_format(image: Image.Image, content: bytes) -> str | None:
     if image.mode != "RGB":
         return None
     if image.format in ("JPEG", "MPO"):
-        is_plain = _jpeg_frame(content) in _PLAIN_JPEG_FRAMES
-        # Pillow does without the end marker, TensorFlow does not.
-        is_whole = content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda")
-        return "jpeg" if is_plain and is_whole else None
+        marker, at = _jpeg_frame(content)
+        is_plain = marker in _PLAIN_JPEG_FRAMES
+        return "jpeg" if is_plain and _reaches_end(content, marker, at) else None
     if image.format == "PNG":
         is_plain = content[_PNG_HEADER] == _PLAIN_PNG
         is_still = not getattr(image, "is_animated", False)
@@ -73,27 +76,24 @@ def _is_whole(png: bytes) -> bool:
 
 
 def _has_all_rows(image: Image.Image, png: bytes) -> bool:
-    """Is there a last row? Pillow leaves rows black that the pixels do not reach.
+    """Are the pixels packed to their end? Pillow leaves rows black that are missing.
 
     Args:
-        image: decoded, 8-bit RGB, not interlaced.
+        image: 8-bit RGB, not interlaced.
     """
-    last_row = (0, image.height - 1, image.width, image.height)
-    if image.crop(last_row).getbbox() is not None:
-        return True
     wanted = image.height * (1 + 3 * image.width)  # a byte for the filter of each row
     unpacker = zlib.decompressobj()
     packed, found = b"".join(_data_chunks(png)), 0
     try:
-        while found < wanted:
+        while not unpacker.eof and found <= wanted:
             part = unpacker.decompress(packed, _UNPACKED_BYTES)
-            if not part:
+            if not part and not unpacker.eof:
                 return False
             found += len(part)
             packed = unpacker.unconsumed_tail
     except zlib.error:
         return False
-    return True
+    return found == wanted
 
 
 def _data_chunks(png: bytes) -> Iterator[bytes]:
@@ -105,8 +105,8 @@ def _data_chunks(png: bytes) -> Iterator[bytes]:
         at = end + 4
 
 
-def _jpeg_frame(content: bytes) -> int:
-    """The marker of the first frame; 0 when there is none."""
+def _jpeg_frame(content: bytes) -> tuple[int, int]:
+    """The marker of the first frame, 0 when there is none, and where it is."""
     at = 2
     while at + 4 <= len(content) and content[at] == 0xFF:
         marker = content[at + 1]
@@ -114,9 +114,28 @@ def _jpeg_frame(content: bytes) -> int:
             at += 1
             continue
         if 0xC0 <= marker <= 0xCF and marker not in _NO_FRAMES:
-            return marker
+            return marker, at
         at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
-    return 0
+    return 0, at
+
+
+def _reaches_end(jpeg: bytes, frame: int, at: int) -> bool:
+    """Do the parts from the frame on lead to the end marker?
+
+    Pillow stops at the last row, TensorFlow goes on to the end. Of a file with several
+    scans Pillow reads all parts, and fails at a broken one.
+    """
+    is_one_scan = False
+    while found := _JPEG_MARKER.search(jpeg, at):
+        marker = jpeg[found.start() + 1]
+        if marker == _JPEG_END or is_one_scan:
+            return marker == _JPEG_END
+        at = found.end()
+        is_one_scan = (
+            marker == _JPEG_SCAN and frame != 0xC2 and jpeg[at + 2 : at + 3] == b"\3"
+        )
+        at += int.from_bytes(jpeg[at : at + 2], "big")
+    return False
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

@@ -90,7 +90,7 @@ model.examples.preprocessing                        XT
 model.examples.repeat_factors                       T
 model.examples.rle_text                             IV
 model.kernels.cell_sampling                         T
-model.kernels.cpu_kernels                           T
+model.kernels.compute_target                        T
 model.kernels.point_sampling                        T
 model.kernels.products                              T
 model.kernels.row_parts                             T
@@ -100,6 +100,7 @@ model.loss.criterion                                T
 model.loss.loss_points                              T
 model.loss.losses                                   T
 model.loss.matcher                                  T
+model.network.attention                             T
 model.network.backbone                              T
 model.network.convolution                           T
 model.network.deformable_attention                  T
@@ -109,6 +110,7 @@ model.network.mask2former                           T
 model.network.normalization                         T
 model.network.pixel_decoder                         T
 model.network.position_encoding                     T
+model.network.shapes                                T
 model.network.transformer_decoder                   T
 model.run_fn                                        T
 model.serve.export                                  TEV
