@@ -178,7 +178,7 @@ class ProblemLog:
         found = [p.describe() for p in self.examples if self.stops_at(p.kind)]
         listed = fault_list(total, found)
         if self.on_problem == "strict":
-            listed += "\ndata.on_problem is strict; repair would mend what it can."
+            listed += "\ndata.on_problem is strict; repair would repair what it can."
         raise errors.CocoFormatError(listed)
 
     def _keep(self, problem: Problem) -> None:

@@ -1,5 +1,6 @@
 import dataclasses
 import pathlib
+from importlib import resources
 
 import pytest
 from google.protobuf import text_format
@@ -9,6 +10,7 @@ from foundation import artifact_paths
 from model.examples import features
 from pipeline import locations
 
+SHIPPED = "coco_examples.pbtxt"
 SHARED = locations.Locations(
     ("/a", "/b"), pathlib.Path("/root"), pathlib.Path("/serving")
 )
@@ -20,6 +22,17 @@ def test_the_schema_that_is_shipped_is_of_what_ingestion_stores():
     assert pathlib.Path(SHARED.schema_file).read_bytes() == (
         locations.SCHEMA.read_bytes()
     )
+
+
+def test_the_digest_of_the_schema_is_of_its_content_and_no_path(tmp_path, monkeypatch):
+    before = locations.schema_digest()
+    assert len(before) == 16
+    copy = tmp_path / "copy.pbtxt"
+    monkeypatch.setattr(locations, "SCHEMA", copy)
+    copy.write_bytes(resources.files("schemas").joinpath(SHIPPED).read_bytes())
+    assert locations.schema_digest() == before
+    copy.write_bytes(copy.read_bytes() + b"\n")
+    assert locations.schema_digest() != before
 
 
 def test_a_pipeline_gets_its_own_folder_and_the_schema_and_keeps_the_rest():

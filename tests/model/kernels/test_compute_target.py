@@ -7,7 +7,10 @@ import pytest
 from model.kernels import compute_target
 
 
-def test_the_target_is_a_cpu_unless_xla_compiles():
+def test_the_target_is_a_cpu_unless_xla_compiles(monkeypatch):
+    monkeypatch.setattr(
+        compute_target.tf.config, "list_physical_devices", lambda kind: []
+    )
     assert compute_target.is_cpu()
     with compute_target.for_xla(is_for_xla=True):
         assert not compute_target.is_cpu()

@@ -33,6 +33,7 @@ components.coco_example_gen.executor                I
 components.coco_example_gen.ingest_settings         I
 components.coco_example_gen.ingestion               I
 components.coco_example_gen.problems                IG
+components.coco_example_gen.quoting                 IG
 components.coco_example_gen.read.annotation_kinds   I
 components.coco_example_gen.read.annotations        I
 components.coco_example_gen.read.class_names        I
@@ -122,6 +123,7 @@ model.train.checkpoints                             T
 model.train.cluster                                 T
 model.train.host_memory                             T
 model.train.optimizer                               T
+model.train.train_worker                            T
 model.train.trainer                                 T
 model.train.training_step                           T
 model.weights.starting_weights                      T
@@ -174,7 +176,6 @@ def test_modules_invalidate_the_nodes_of_the_table_and_no_other(found):
         "pipeline.local.summary",
         "pipeline.cluster.vertex",
         "components.atomic_pusher",
-        "components.coco_example_gen.quoting",
         "components.coco_example_gen.report.report_page",
         "components.coco_example_gen.report.report_pictures",
         "components.coco_example_gen.report.report_tables",
@@ -182,6 +183,11 @@ def test_modules_invalidate_the_nodes_of_the_table_and_no_other(found):
 )
 def test_what_compiles_runs_or_tells_invalidates_nothing(found, part):
     assert {name for name in modules_below(part) if name in found} == set()
+
+
+def test_what_words_a_message_invalidates_those_who_store_it(found):
+    """The gate writes the problems of ingestion, with quoted names, in its verdict."""
+    assert found["components.coco_example_gen.quoting"] == "IG"
 
 
 @pytest.mark.parametrize("name", ["model.serve.postprocess", "model.serve.export"])

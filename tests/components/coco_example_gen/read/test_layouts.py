@@ -1,3 +1,6 @@
+import os
+import pathlib
+
 import layout_folder
 import pytest
 
@@ -22,6 +25,14 @@ def test_only_the_layout_asked_for_is_looked_for(tmp_path):
 def test_a_folder_that_fits_no_layout_is_refused(tmp_path, files, message):
     with pytest.raises(errors.CocoFormatError, match=message):
         layouts.detect(layout_folder.touch(tmp_path, *files))
+
+
+def test_a_folder_whose_path_is_no_utf8_is_refused_with_what_can_be_shown(tmp_path):
+    folder = pathlib.Path(os.fsdecode(os.fsencode(tmp_path) + b"/d\xe4ta"))
+    layout_folder.touch(folder, "annotations/instances_train.json")
+    with pytest.raises(errors.CocoFormatError, match=r"/d\?ta: .* no UTF-8") as raised:
+        layouts.detect(folder)
+    str(raised.value).encode()
 
 
 def test_a_missing_folder_is_named(tmp_path):
