@@ -47,7 +47,7 @@ test-all: setup ## The suite and the slow tests
 	@$(PYTEST) -m 'slow or not slow' --suite-minutes 180
 
 test-kubeflow: setup ## The compiled pipeline through KFP's local runner (18 minutes; MariaDB, PostgreSQL)
-	@$(PYTEST) tests/kubeflow_e2e --suite-minutes 90 -o faulthandler_timeout=1260
+	@$(PYTEST) tests/kubeflow_e2e --suite-minutes 150 -o faulthandler_timeout=3660
 
 lint: setup ## Check format, style, who imports whom, and types
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check .

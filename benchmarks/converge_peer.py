@@ -60,7 +60,11 @@ def main(stream_path: str, out_path: str) -> None:
     print(json.dumps({"seconds": seconds, "parameters": parameters}))
 
 
-def _update(model, adamw, batch) -> None:
+def _update(
+    model: transformers.Mask2FormerForUniversalSegmentation,
+    adamw: torch.optim.AdamW,
+    batch: dict[str, np.ndarray],
+) -> None:
     for group in adamw.param_groups:
         group["lr"] = float(batch["rate"])
     adamw.zero_grad()

@@ -105,7 +105,9 @@ def _pictures(folder: pathlib.Path, truth: coco.COCO, ids: list[int]) -> np.ndar
     return canvas
 
 
-def _side(title, python, module, folder: pathlib.Path, truth: coco.COCO) -> str:
+def _side(
+    title: str, python: str, module: str, folder: pathlib.Path, truth: coco.COCO
+) -> str:
     """Trains one side in its own process; its line of the table."""
     out = folder / f"{module}.npz"
     command = [python, "-m", f"benchmarks.{module}", folder / "stream.npz", out]
@@ -126,7 +128,9 @@ def _side(title, python, module, folder: pathlib.Path, truth: coco.COCO) -> str:
     return row
 
 
-def _detections(class_logits, mask_logits, truth: coco.COCO) -> list[dict]:
+def _detections(
+    class_logits: np.ndarray, mask_logits: np.ndarray, truth: coco.COCO
+) -> list[dict]:
     """COCO results of all evaluation images, ascending by id."""
     ids, numbers = sorted(truth.imgs), sorted(truth.cats)
     sizes = [[truth.imgs[each]["height"], truth.imgs[each]["width"]] for each in ids]

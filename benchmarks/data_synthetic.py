@@ -4,6 +4,7 @@ import io
 import json
 import pathlib
 from collections.abc import Iterator
+from typing import TextIO
 
 import numpy as np
 from PIL import Image
@@ -50,7 +51,7 @@ def write_annotations(
         file.write(f"{json.dumps(names)}}}")
 
 
-def _write_rows(file, rows: Iterator[str]) -> None:
+def _write_rows(file: TextIO, rows: Iterator[str]) -> None:
     separator = ""
     for row in rows:
         file.write(separator + row)

@@ -19,6 +19,7 @@ from benchmarks import data_plain
 from components import wire
 from components.coco_example_gen import ingest_settings, ingestion, problems
 from components.coco_example_gen.read import layouts
+from components.coco_example_gen.write import plans
 from model.examples import features
 
 
@@ -49,7 +50,7 @@ def ours(data: pathlib.Path, out: pathlib.Path) -> dict[str, float]:
     stages: dict[str, float] = {}
     start = time.process_time()
 
-    def run_shards(work) -> None:
+    def run_shards(work: list[plans.Shard]) -> None:
         began = time.process_time()
         stages["read_peak_mib"] = _peak_mib()
         ingestion.run_here(work)

@@ -7,6 +7,7 @@ import argparse
 import json
 import resource
 import time
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -14,7 +15,7 @@ import tensorflow as tf
 
 from benchmarks import turns
 from model import config
-from model.kernels import cpu_kernels
+from model.kernels import compute_target
 from model.network import mask2former
 from model.train import host_memory, optimizer, training_step
 
@@ -37,7 +38,7 @@ def main() -> None:
     base = _peak_mib()
     measured = {"forward": forward, "step": step, "sgemm": sgemm}[args.workload](args)
     measured |= {"peak_mib": _peak_mib(), "base_mib": base}
-    print(json.dumps({**measured, "onednn": cpu_kernels.have_onednn()}))
+    print(json.dumps({**measured, "onednn": compute_target.has_onednn()}))
 
 
 def forward(args: argparse.Namespace) -> dict[str, float]:
@@ -99,7 +100,7 @@ def _targets(args: argparse.Namespace) -> dict[str, tf.Tensor]:
     }
 
 
-def _timed(work, args: argparse.Namespace) -> dict[str, float]:
+def _timed(work: Callable[[], object], args: argparse.Namespace) -> dict[str, float]:
     def finished() -> None:
         tf.nest.map_structure(np.asarray, work())
 

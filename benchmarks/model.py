@@ -83,7 +83,14 @@ def _command(python: str, module: str, *arguments: object) -> list[str]:
     return [python, "-m", f"benchmarks.{module}", *map(str, arguments)]
 
 
-def _row(workload, height, width, batch, rounds, limit_seconds) -> str:
+def _row(
+    workload: str,
+    height: int,
+    width: int,
+    batch: int,
+    rounds: list,
+    limit_seconds: float,
+) -> str:
     """One line of the table: medians over the rounds."""
 
     def middle(side: int, key: str) -> float:

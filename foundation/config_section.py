@@ -12,6 +12,8 @@ NonNegativeFloat = Annotated[float, pydantic.Field(ge=0.0)]
 
 
 class Section(pydantic.BaseModel):
-    """Immutable, and an unknown key is an error."""
+    """Immutable, and an unknown key is an error; so is infinity, which JSON has not."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=False)
+    model_config = pydantic.ConfigDict(
+        extra="forbid", frozen=True, strict=False, allow_inf_nan=False
+    )

@@ -1,7 +1,5 @@
 """From a configuration to the compiled graph that a runner executes."""
 
-import hashlib
-
 from tfx.dsl.compiler import compiler
 from tfx.proto.orchestration import pipeline_pb2
 
@@ -29,7 +27,6 @@ def build(
 
 def _schema_by_content(folder: artifact_paths.Path) -> artifact_paths.Path:
     """The schema under a name that changes with its content, and only with it."""
-    content = locations.SCHEMA.read_bytes()
-    path = folder / f"{hashlib.sha256(content).hexdigest()[:16]}.pbtxt"
-    ir.write_once(path, content)
+    path = folder / f"{locations.schema_digest()}.pbtxt"
+    ir.write_once(path, locations.SCHEMA.read_bytes())
     return path

@@ -1,12 +1,18 @@
 """Where a run reads and writes, whoever runs it."""
 
 import dataclasses
+import hashlib
 from importlib import resources
 from typing import Self
 
 from foundation import artifact_paths
 
 SCHEMA = resources.files("schemas") / "coco_examples.pbtxt"
+
+
+def schema_digest() -> str:
+    """16 hexadecimal digits that change with the content of `SCHEMA`."""
+    return hashlib.sha256(SCHEMA.read_bytes()).hexdigest()[:16]
 
 
 @dataclasses.dataclass(frozen=True)

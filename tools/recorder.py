@@ -4,6 +4,9 @@ Features come out as [B, H, W, C]; gradients keep the names and the layout of th
 checkpoint, so that the converter's rules bring them into ours.
 """
 
+import contextlib
+from collections.abc import Iterator
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -70,7 +73,9 @@ class _Points:
     `torch.rand`, which is answered here with the same moved patterns.
     """
 
-    def __init__(self, config, counts: list[int], seed: int):
+    def __init__(
+        self, config: transformers.Mask2FormerConfig, counts: list[int], seed: int
+    ):
         draw = np.random.default_rng(seed).random
         batch, most = len(counts), max(counts)
         num_points = config.train_num_points
@@ -91,46 +96,49 @@ class _Points:
         self._image = 0
         self._pairs: list[tuple[torch.Tensor, torch.Tensor]] | None = None
 
-    def shared_with(self, criterion: nn.Module):
+    @contextlib.contextmanager
+    def shared_with(self, criterion: nn.Module) -> Iterator[None]:
         """Patches the reference's matcher and loss while it computes its loss."""
         match = criterion.matcher.forward
         compute = criterion.loss_masks
         label = criterion.loss_labels
 
-        def matched(*arguments):
+        def matched(*arguments: Any):
             self._image, self._pairs = 0, None
             self._pairs = match(*arguments)
             for image, (queries, instances) in enumerate(self._pairs):
                 self._query_index[image, self._prediction, instances] = queries
             return self._pairs
 
-        def losses(*arguments):
+        def losses(*arguments: Any):
             found = compute(*arguments)
             self._note(found)
             return found
 
-        def labels(*arguments):
+        def labels(*arguments: Any):
             found = label(*arguments)
             self._note(found)
             self._calls += 1  # the last thing computed for a prediction
             return found
 
-        stack = mock.patch.multiple(criterion, loss_masks=losses, loss_labels=labels)
-        return _Patches(
-            stack,
+        with (
+            mock.patch.multiple(criterion, loss_masks=losses, loss_labels=labels),
             mock.patch.object(criterion.matcher, "forward", matched),
             mock.patch.object(torch, "rand", self._rand),
             mock.patch.object(
                 modeling_mask2former, "linear_sum_assignment", self._solve
             ),
-        )
+        ):
+            yield
 
     @property
     def _prediction(self) -> int:
         """The reference computes the last prediction first, then the others."""
         return (self._calls - 1) % self._predictions
 
-    def _rand(self, rows: int, count: int, axes: int, device=None) -> torch.Tensor:
+    def _rand(
+        self, rows: int, count: int, axes: int, device: torch.device | None = None
+    ) -> torch.Tensor:
         if self._pairs is None:
             return torch.from_numpy(self._arrays["matching"][self._image][np.newaxis])
         shifts = self._arrays["shifts"][:, self._prediction]
@@ -162,35 +170,20 @@ class _Points:
         return {**points, **terms, **matching}
 
 
-class _Patches:
-    """Several patches as one context."""
-
-    def __init__(self, *patches):
-        self._patches = patches
-
-    def __enter__(self) -> None:
-        for patch in self._patches:
-            patch.start()
-
-    def __exit__(self, *_) -> None:
-        for patch in reversed(self._patches):
-            patch.stop()
-
-
 def _watch(model: nn.Module, values: dict[str, torch.Tensor]) -> list:
     """Hooks that keep features, attention inputs and attention masks."""
     pixels = model.model.pixel_level_module
 
-    def backbone(_, __, outputs):
+    def backbone(_, __, outputs: Any):
         for index, feature in enumerate(outputs.feature_maps):
             values[f"backbone/res{index + 2}"] = _last(feature)
 
-    def pixel_decoder(_, __, outputs):
+    def pixel_decoder(_, __, outputs: Any):
         values["pixel_decoder/mask_features"] = _last(outputs.mask_features)
         for index, level in enumerate(outputs.multi_scale_features):
             values[f"pixel_decoder/level_{index}"] = _last(level)
 
-    def deformable(_, __, inputs, outputs):
+    def deformable(_, __, inputs: dict[str, Any], outputs: tuple):
         tokens = inputs["hidden_states"]
         values["deformable/tokens"] = tokens
         values["deformable/queries"] = tokens + inputs["position_embeddings"]
@@ -199,8 +192,8 @@ def _watch(model: nn.Module, values: dict[str, torch.Tensor]) -> list:
         values["deformable/level_shapes"] = torch.tensor(shapes, dtype=torch.int32)
         values["deformable/outputs"] = outputs[0]
 
-    def blocked(index):
-        def keep(_, __, inputs, ___):
+    def blocked(index: int):
+        def keep(_, __, inputs: dict[str, Any], ___):
             mask = inputs["attn_mask"].bool()  # [B * heads, Q, S], equal in all heads
             heads = model.config.num_attention_heads
             values[f"blocked/{index}"] = mask.unflatten(0, (-1, heads))[:, 0]
@@ -238,7 +231,7 @@ def _targets(
     }
 
 
-def _detections(outputs) -> dict[str, np.ndarray]:
+def _detections(outputs: Any) -> dict[str, np.ndarray]:
     """Hugging Face's own post-processing, on its fixed canvas, best first."""
     processor = image_processing_pil_mask2former.Mask2FormerImageProcessorPil()
     results = processor.post_process_instance_segmentation(
@@ -257,7 +250,7 @@ def _detections(outputs) -> dict[str, np.ndarray]:
     return recorded
 
 
-def _fitted_detections(outputs, images: torch.Tensor) -> dict[str, np.ndarray]:
+def _fitted_detections(outputs: Any, images: torch.Tensor) -> dict[str, np.ndarray]:
     """The authors' order of steps: to the canvas, cut, to the original size, then > 0.
 
     Of the last image, as if three quarters of its canvas were image and the original
@@ -284,7 +277,7 @@ def _fitted_detections(outputs, images: torch.Tensor) -> dict[str, np.ndarray]:
     }
 
 
-def _logits(answer, name: str) -> torch.Tensor:
+def _logits(answer: Any, name: str) -> torch.Tensor:
     return answer[name] if isinstance(answer, dict) else getattr(answer, name)
 
 

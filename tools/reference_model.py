@@ -141,11 +141,15 @@ def _gain(name: str) -> float:
     return 1.0
 
 
-def _normal(like: torch.Tensor, deviation: float, generator) -> torch.Tensor:
+def _normal(
+    like: torch.Tensor, deviation: float, generator: torch.Generator
+) -> torch.Tensor:
     return deviation * torch.randn(like.shape, generator=generator)
 
 
-def _uniform(like: torch.Tensor, low: float, high: float, generator) -> torch.Tensor:
+def _uniform(
+    like: torch.Tensor, low: float, high: float, generator: torch.Generator
+) -> torch.Tensor:
     return low + (high - low) * torch.rand(like.shape, generator=generator)
 
 

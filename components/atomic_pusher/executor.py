@@ -1,5 +1,8 @@
 """Executor of the Pusher: TFX's own, with the version appearing in one step."""
 
+from typing import Any
+
+from tfx import types
 from tfx.components.pusher import executor
 from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils
@@ -13,7 +16,12 @@ from foundation import artifact_paths, artifact_trees
 class Executor(executor.Executor):
     """Pushes a blessed model; a killed push leaves no version that looks finished."""
 
-    def Do(self, input_dict, output_dict, exec_properties) -> None:
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
         artifact = artifact_utils.get_single_instance(output_dict[wire.PUSHED_MODEL])
         destination = pusher_pb2.PushDestination()
         proto_utils.json_to_proto(exec_properties["push_destination"], destination)

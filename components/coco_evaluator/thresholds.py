@@ -66,15 +66,18 @@ def _of_metric(metric: config_pb2.MetricConfig) -> Thresholds:
     for entry in metric.per_slice_thresholds:
         if entry.threshold.HasField("change_threshold"):
             raise _unknown("a change threshold of a slice")
+        floor = _floor(entry.threshold)
         for slicing in entry.slicing_specs:
             name = _class_name(slicing)
+            if floor is None:
+                raise _unknown("a slice without a lower bound")
             if name in floors:
                 raise errors.ConfigError(
                     f"eval_config: per_slice_thresholds name the class {name!r} twice, "
-                    f"with the lower bounds {floors[name]} and "
-                    f"{_floor(entry.threshold)}; wanted once. Drop one of them."
+                    f"with the lower bounds {floors[name]} and {floor}; wanted once. "
+                    "Drop one of them."
                 )
-            floors[name] = _floor(entry.threshold)
+            floors[name] = floor
     change = metric.threshold.change_threshold
     return Thresholds(_floor(metric.threshold), _change(change), floors)
 

@@ -3,8 +3,10 @@
 import os
 import pathlib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from tfx.components.example_gen import driver, input_processor
+from tfx.orchestration import data_types
 from tfx.proto import example_gen_pb2, range_config_pb2
 
 from components.coco_example_gen import fingerprints, ingest_settings
@@ -91,8 +93,11 @@ class Driver(driver.FileBasedDriver):
     """
 
     def resolve_exec_properties(
-        self, exec_properties, pipeline_info, component_info
-    ) -> dict:
+        self,
+        exec_properties: dict[str, Any],
+        pipeline_info: data_types.PipelineInfo,
+        component_info: data_types.ComponentInfo,
+    ) -> dict[str, Any]:
         settings = exec_properties["settings"]
         found = ingest_settings.IngestSettings.model_validate_json(settings)
         self._layout = found.layout

@@ -18,8 +18,8 @@ class IngestSettings(config_section.Section):
             parts of one instance: `(.+)[_-][0-9]+` reads car_1 and car_2 as two cars.
         eval_fraction: share of images held out when the data has no eval split.
         split_seed: seed of that split.
-        on_problem: `repair` mends or leaves out what it can and stops at what
-            contradicts itself; `strict` stops at anything it would mend or leave out;
+        on_problem: `repair` repairs or leaves out what it can and stops at what
+            contradicts itself; `strict` stops at anything it would repair or leave out;
             `report` leaves out what `repair` would stop at, and reports it.
         max_pixels: a picture of more is left out before it is decoded. Pillow refuses
             more than the upper bound whatever is set here.

@@ -1,9 +1,11 @@
 """The record of what ingestion found wrong, and what it did about it."""
 
-import dataclasses
+import collections
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, TextIO
+
+import msgspec
 
 from components.coco_example_gen import quoting
 from foundation import errors
@@ -66,8 +68,7 @@ _LONGEST_FILE = 300
 _LONGEST_MESSAGE = 1000
 
 
-@dataclasses.dataclass(frozen=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """One thing found.
 
     Attributes:
@@ -99,7 +100,7 @@ class Problem:
 
     def to_row(self) -> dict[str, object]:
         """What is written of it as JSON."""
-        return {"severity": self.severity, **dataclasses.asdict(self)}
+        return {"severity": self.severity, **msgspec.structs.asdict(self)}
 
 
 class ProblemLog:
@@ -122,23 +123,23 @@ class ProblemLog:
             record: takes every occurrence, one JSON object a line.
         """
         self.on_problem = on_problem
-        self.counts: dict[str, int] = {}
+        self.counts: collections.Counter[str] = collections.Counter()
         self.examples: list[Problem] = []
         self._record = record
         self._max_examples = max_examples
-        self._kept: dict[str, int] = {}
+        self._kept: collections.Counter[str] = collections.Counter()
 
     def add(self, problem: Problem) -> None:
         if self.stops_at(problem.kind):
-            problem = dataclasses.replace(problem, action=_STOPPED)
-        self.counts[problem.kind] = self.counts.get(problem.kind, 0) + 1
+            problem = msgspec.structs.replace(problem, action=_STOPPED)
+        self.counts[problem.kind] += 1
         self._keep(problem)
         if self._record is not None:
             self._record.write(f"{json.dumps(problem.to_row())}\n")
 
     def merge(
         self,
-        counts: dict[str, int],
+        counts: Mapping[str, int],
         examples: Iterable[Problem],
         lines: Iterable[str] = (),
     ) -> None:
@@ -147,8 +148,7 @@ class ProblemLog:
         Args:
             lines: what the other one recorded.
         """
-        for kind, count in counts.items():
-            self.counts[kind] = self.counts.get(kind, 0) + count
+        self.counts.update(counts)
         for problem in examples:
             self._keep(problem)
         if self._record is not None:
@@ -178,13 +178,12 @@ class ProblemLog:
         found = [p.describe() for p in self.examples if self.stops_at(p.kind)]
         listed = fault_list(total, found)
         if self.on_problem == "strict":
-            listed += "\ndata.on_problem is strict; repair would mend what it can."
+            listed += "\ndata.on_problem is strict; repair would repair what it can."
         raise errors.CocoFormatError(listed)
 
     def _keep(self, problem: Problem) -> None:
-        kept = self._kept.get(problem.kind, 0)
-        if kept < self._max_examples:
-            self._kept[problem.kind] = kept + 1
+        if self._kept[problem.kind] < self._max_examples:
+            self._kept[problem.kind] += 1
             self.examples.append(problem)
 
 

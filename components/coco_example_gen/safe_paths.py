@@ -68,6 +68,7 @@ def find(root: pathlib.Path, folders: list[str], name: str) -> pathlib.Path | No
             # Texts, since this is done for every picture and paths are slow.
             target, inside = os.path.realpath(path), os.path.realpath(root)
             if os.path.commonpath((target, inside)) != inside:
+                target = target.encode(errors="replace").decode()  # may be no UTF-8
                 raise LeavesRootError(f"links to {target}, outside of {root}")
             return path
     return None

@@ -1,7 +1,9 @@
 """Executor of DataGate."""
 
 import logging
+from typing import Any
 
+from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
@@ -14,7 +16,12 @@ from foundation import errors
 class Executor(base_executor.BaseExecutor):
     """Stops the run when the data is not fit to train on."""
 
-    def Do(self, input_dict, output_dict, exec_properties) -> None:
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
         anomalies = artifact_utils.get_single_instance(input_dict["anomalies"])
         ingestion = artifact_utils.get_single_instance(input_dict["report"])
         artifact = artifact_utils.get_single_instance(output_dict[wire.VERDICT])
@@ -38,7 +45,7 @@ class Executor(base_executor.BaseExecutor):
             raise errors.DataGateError(explanation)
 
 
-def _statistics(artifacts) -> dict:
+def _statistics(artifacts: list[types.Artifact] | None) -> dict:
     return {
         split: found
         for artifact in artifacts or ()
@@ -48,5 +55,5 @@ def _statistics(artifacts) -> dict:
     }
 
 
-def _splits(artifact) -> list[str]:
+def _splits(artifact: types.Artifact) -> list[str]:
     return artifact_utils.decode_split_names(artifact.split_names)

@@ -10,6 +10,7 @@ import json
 import pathlib
 import sys
 import time
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
@@ -56,7 +57,9 @@ def _image(example: bytes) -> bytes:
     return proto.features.feature[IMAGE_KEY].bytes_list.value[0]
 
 
-def _ask(signatures, name: str, requests: list[int], arguments: dict) -> dict:
+def _ask(
+    signatures: Mapping[str, Callable], name: str, requests: list[int], arguments: dict
+) -> dict:
     outputs = signatures[name](**arguments)
     return {
         "signature": name,
@@ -72,14 +75,14 @@ def _ask(signatures, name: str, requests: list[int], arguments: dict) -> dict:
     }
 
 
-def _plain(values):
+def _plain(values: object) -> object:
     """JSON knows no bytes."""
     if isinstance(values, list):
         return [_plain(value) for value in values]
     return values.decode("utf-8") if isinstance(values, bytes) else values
 
 
-def _latency_ms(detect, arguments: dict) -> float:
+def _latency_ms(detect: Callable, arguments: dict) -> float:
     """The fastest of a few calls, after those above have warmed the model up."""
     seconds = []
     for _ in range(_TIMED_CALLS):

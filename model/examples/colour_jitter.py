@@ -1,4 +1,8 @@
-"""Colour jitter: brightness, contrast, saturation and hue, as Pillow changes them."""
+"""Colour jitter: brightness, contrast, saturation and hue, as Pillow changes them.
+
+TensorFlow's `adjust_contrast` and `adjust_saturation` do otherwise: about the mean of
+each channel, and in HSV.
+"""
 
 from collections.abc import Callable
 

@@ -137,7 +137,8 @@ def _read_once(
     settings: config.TrainConfig,
 ) -> tf.data.Dataset:
     """The images that are trained on, in stored order."""
-    records = tf.data.Dataset.from_tensor_slices(names).interleave(
+    files = tf.convert_to_tensor(names, tf.string)  # of no file it would be floats
+    records = tf.data.Dataset.from_tensor_slices(files).interleave(
         lambda name: tf.data.TFRecordDataset(
             name, compression_type=record_files.COMPRESSION
         ),

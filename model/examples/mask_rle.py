@@ -1,7 +1,8 @@
 """Masks as COCO run lengths: column by column, the first run counts zeros.
 
 Every form of a COCO segmentation is read into them; `mask_crop` turns them dense
-inside a graph.
+inside a graph. pycocotools draws polygons and compresses; it takes and gives compressed
+texts only, so what is asked of the runs themselves is computed here.
 """
 
 import itertools

@@ -5,6 +5,8 @@ training split and, when asked, measures its pixels; the graph it leaves behind 
 image bytes into the network's input. `ImageTransform` is that graph, loaded again.
 """
 
+from collections.abc import Mapping
+
 import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_transform.saved import saved_transform_io_v2
@@ -21,7 +23,9 @@ PIXEL_MEAN = "pixel_mean"  # float32 [B, 3]
 PIXEL_STD = "pixel_std"  # float32 [B, 3]
 
 
-def preprocessing_fn(inputs, custom_config):
+def preprocessing_fn(
+    inputs: Mapping[str, tf.SparseTensor], custom_config: Mapping[str, str]
+) -> dict[str, tf.Tensor]:
     """Transform's entry point.
 
     Args:
@@ -191,7 +195,7 @@ def read_categories(transform_graph: artifact_paths.Path) -> list[categories.Cat
         return categories.from_vocabulary(lines)
 
 
-def _count_categories(inputs) -> None:
+def _count_categories(inputs: Mapping[str, tf.SparseTensor]) -> None:
     """Counts the training instances of every category, crowds left out."""
     is_object = tf.equal(inputs[features.IS_CROWD].values, 0)
     tokens = categories.vocabulary_token(

@@ -1,4 +1,7 @@
-"""COCO's compressed text of run lengths: 5 bits a character, low bits first."""
+"""COCO's compressed text of run lengths: 5 bits a character, low bits first.
+
+pycocotools reads it into dense masks only, each as large as its picture.
+"""
 
 import ast
 from collections.abc import Sequence

@@ -6,9 +6,11 @@ cell of 2 x 2 pixels lies in memory in one piece: one fetch per sample instead o
 Where products with sparse matrices are to be had, sums need no fetched copy at all.
 """
 
+from collections.abc import Callable, Sequence
+
 import tensorflow as tf
 
-from model.kernels import cpu_kernels, row_parts, row_sums, sampling_layout
+from model.kernels import compute_target, row_parts, row_sums, sampling_layout
 
 
 def weighted_sums(
@@ -44,15 +46,17 @@ def _summed(
 ) -> tf.Tensor:
     """Weighted sums with their gradient, float [R, heads * D]."""
     channels = maps[0].shape[-1]
-    is_sparse = cpu_kernels.are_usable()
+    is_sparse = compute_target.is_cpu()
 
     @tf.custom_gradient
-    def function(x_px, y_px, weights, *maps):
+    def function(
+        x_px: tf.Tensor, y_px: tf.Tensor, weights: tf.Tensor, *maps: tf.Tensor
+    ):
         chosen = sampling_layout.Samples(x_px, y_px, weights, samples.image)
         sums = _sparse_sums if is_sparse else _cell_sums
         total = sums(layout, sampling_layout.around(layout, chosen), maps)
 
-        def gradient(upstream):
+        def gradient(upstream: tf.Tensor):
             upstream = tf.reshape(upstream, [-1, layout.heads * channels])
             # Waiting for `upstream` keeps the graph optimizer from merging what is
             # made again with the first, which would stay in memory until here.
@@ -70,7 +74,9 @@ def _summed(
 
 
 def _sparse_sums(
-    layout: sampling_layout.Layout, cells: sampling_layout.Cells, maps
+    layout: sampling_layout.Layout,
+    cells: sampling_layout.Cells,
+    maps: Sequence[tf.Tensor],
 ) -> tf.Tensor:
     """Weighted sums, float [R, heads * D], without fetching."""
     table = tf.concat([sampling_layout.bordered(level) for level in maps], axis=1)
@@ -90,7 +96,9 @@ def _sparse_sums(
 
 
 def _cell_sums(
-    layout: sampling_layout.Layout, cells: sampling_layout.Cells, maps
+    layout: sampling_layout.Layout,
+    cells: sampling_layout.Cells,
+    maps: Sequence[tf.Tensor],
 ) -> tf.Tensor:
     """Weighted sums, float [R, heads * D], of fetched cells."""
     table = _cell_table(maps, layout)
@@ -112,7 +120,7 @@ def _steps(level: tf.Tensor) -> list:
     return [0, heads, down, down + heads]
 
 
-def _cell_table(maps, layout: sampling_layout.Layout) -> tf.Tensor:
+def _cell_table(maps: Sequence[tf.Tensor], layout: sampling_layout.Layout) -> tf.Tensor:
     """The cell right of and below every row, float [B * rows, 4 * D]."""
     levels = []
     for level in maps:
@@ -170,11 +178,11 @@ def _place_gradients(
 
 
 def _maps_gradient(
-    spread,
+    spread: Callable[..., tf.Tensor],
     layout: sampling_layout.Layout,
     cells: sampling_layout.Cells,
     upstream: tf.Tensor,
-    maps,
+    maps: Sequence[tf.Tensor],
 ) -> list[tf.Tensor]:
     """Every sample's share added to its pixels, image by image."""
     batch, heads, channels = tf.shape(maps[0])[0], *maps[0].shape[3:]
@@ -206,7 +214,10 @@ def _maps_gradient(
 
 
 def _spread_sparse(
-    layout: sampling_layout.Layout, cells: sampling_layout.Cells, upstream, maps
+    layout: sampling_layout.Layout,
+    cells: sampling_layout.Cells,
+    upstream: tf.Tensor,
+    maps: Sequence[tf.Tensor],
 ) -> tf.Tensor:
     """Rows of one image, float [rows, D], without making each sample's share."""
     index, weights = sampling_layout.entries(layout, cells)
@@ -215,7 +226,10 @@ def _spread_sparse(
 
 
 def _spread_cells(
-    layout: sampling_layout.Layout, cells: sampling_layout.Cells, upstream, maps
+    layout: sampling_layout.Layout,
+    cells: sampling_layout.Cells,
+    upstream: tf.Tensor,
+    maps: Sequence[tf.Tensor],
 ) -> tf.Tensor:
     """Rows of one image, float [rows, D], from the shares of every sample."""
     weights = tf.stack(sampling_layout.corner_weights(cells), axis=-1)

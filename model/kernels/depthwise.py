@@ -7,7 +7,7 @@ is the same sums.
 
 import tensorflow as tf
 
-from model.kernels import cpu_kernels
+from model.kernels import compute_target
 
 _FAST_COLUMNS = 3
 
@@ -26,11 +26,11 @@ def convolution(pixels: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
         return tf.nn.depthwise_conv2d(pixels, kernel, [1, stride, stride, 1], "SAME")
 
     @tf.custom_gradient
-    def function(pixels, kernel):
+    def function(pixels: tf.Tensor, kernel: tf.Tensor):
         strides = [1, stride, stride, 1]
         outputs = tf.nn.depthwise_conv2d(pixels, kernel, strides, "SAME")
 
-        def gradient(upstream):
+        def gradient(upstream: tf.Tensor):
             upstream = tf.ensure_shape(upstream, outputs.shape)
             of_pixels = tf.nn.depthwise_conv2d_backprop_input(
                 tf.shape(pixels), kernel, upstream, strides, "SAME"
@@ -43,7 +43,7 @@ def convolution(pixels: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
 
 
 def _pays_in_parts(kernel: tf.Tensor) -> bool:
-    has_onednn = cpu_kernels.are_usable() and cpu_kernels.have_onednn()
+    has_onednn = compute_target.is_cpu() and compute_target.has_onednn()
     return has_onednn and kernel.shape[1] > _FAST_COLUMNS
 
 

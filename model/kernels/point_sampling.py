@@ -2,13 +2,14 @@
 
 Points are `xy_unit`: x and y in [0, 1] over the whole map, whose pixel centres lie at
 (index + 0.5) / size (align_corners false); outside the map everything is zero.
+`keras.ops.image.map_coordinates` does the like for one map at a time.
 """
 
 from typing import NamedTuple
 
 import tensorflow as tf
 
-from model.kernels import cpu_kernels, row_parts, row_sums
+from model.kernels import compute_target, row_parts, row_sums
 
 _BEFORE, _BEHIND = 1, 2  # pixels of border
 # The place of a point, and indices, weights and values of the four pixels around it.
@@ -98,7 +99,7 @@ def sample_features(features: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
     rows = tf.reshape(padded, [-1, channels])
     places = Places(*tf.unstack(points, axis=-1))
     corners, right, below = _around(Maps(rows, height, width), tf.range(batch), places)
-    if cpu_kernels.are_usable() and channels >= _MANY_CHANNELS:
+    if compute_target.is_cpu() and channels >= _MANY_CHANNELS:
         total = _sparse_sums(rows, corners, right, below)
         return tf.reshape(total, [batch, -1, channels])
     here, beside, under, across = (tf.gather(rows, corner) for corner in corners)
@@ -133,7 +134,7 @@ def spread(upstream: tf.Tensor, places: Places, shape: tf.Tensor) -> tf.Tensor:
     """
     sides = [shape[1] + _BEFORE + _BEHIND, shape[2] + _BEFORE + _BEHIND]
 
-    def of_part(rows):
+    def of_part(rows: tuple[tf.Tensor, Places]) -> tf.Tensor:
         upstream, places = rows
         count = tf.shape(upstream)[0]
         maps = Maps(upstream, shape[1], shape[2])

@@ -5,10 +5,14 @@ transposed and on whether it is asked for as a product or as a convolution; oneD
 have other favourites than TensorFlow's own.
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
-from model.kernels import cpu_kernels
+from model.kernels import compute_target
 
+# Of pixels, kernel and upstream, and the padding.
+_Gradient = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, str], tf.Tensor]
 _WIDE_MAP = 64  # px; from here on a border of two pixels hardly makes a map larger
 
 
@@ -23,12 +27,14 @@ def linear(rows: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
     Returns:
         float [R, units].
     """
-    if not cpu_kernels.are_usable() or kernel.shape[1] <= kernel.shape[0]:
+    is_known = kernel.shape.is_fully_defined()
+    is_wide = is_known and kernel.shape[1] > kernel.shape[0]
+    if not is_wide or not compute_target.is_cpu():
         return tf.nn.bias_add(rows @ kernel, bias)
 
     @tf.custom_gradient
-    def function(rows, kernel, bias):
-        def gradient(upstream):
+    def function(rows: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor):
+        def gradient(upstream: tf.Tensor):
             # Batched products have a kernel of their own, the better one for this.
             of_rows = tf.matmul(
                 upstream[tf.newaxis], kernel[tf.newaxis], transpose_b=True
@@ -54,7 +60,9 @@ def convolution(
     Returns:
         float [B, H', W', channels].
     """
-    if stride > 1 or not cpu_kernels.are_usable():
+    # To be products, both have to be rows of a known length.
+    is_known = kernel.shape.is_fully_defined() and pixels.shape[-1] is not None
+    if stride > 1 or not is_known or not compute_target.is_cpu():
         return tf.nn.conv2d(pixels, kernel, stride, padding)
     of_pixels = _of_pixels(kernel, padding)
     of_kernel = _of_kernel(pixels, kernel, padding)
@@ -62,8 +70,8 @@ def convolution(
         return tf.nn.conv2d(pixels, kernel, 1, padding)
 
     @tf.custom_gradient
-    def function(pixels, kernel):
-        def gradient(upstream):
+    def function(pixels: tf.Tensor, kernel: tf.Tensor):
+        def gradient(upstream: tf.Tensor):
             upstream = tf.ensure_shape(upstream, outputs.shape)
             return (
                 of_pixels(pixels, kernel, upstream, padding),
@@ -76,9 +84,9 @@ def convolution(
     return function(pixels, kernel)
 
 
-def _of_pixels(kernel: tf.Tensor, padding: str):
+def _of_pixels(kernel: tf.Tensor, padding: str) -> _Gradient:
     """The fastest way to the gradient of a convolution's pixels."""
-    if not cpu_kernels.have_onednn():
+    if not compute_target.has_onednn():
         if kernel.shape[:2] == [1, 1]:
             return _pixels_by_product
         if kernel.shape[0] % 2 and kernel.shape[1] % 2 and padding == "SAME":
@@ -86,7 +94,7 @@ def _of_pixels(kernel: tf.Tensor, padding: str):
     return _pixels
 
 
-def _of_kernel(pixels: tf.Tensor, kernel: tf.Tensor, padding: str):
+def _of_kernel(pixels: tf.Tensor, kernel: tf.Tensor, padding: str) -> _Gradient:
     """The fastest way to the gradient of a convolution's kernel."""
     size = kernel.shape[:2].as_list()
     if size == [1, 1]:
@@ -96,7 +104,9 @@ def _of_kernel(pixels: tf.Tensor, kernel: tf.Tensor, padding: str):
     return _kernel_by_shifts if is_shifted else _kernel
 
 
-def _pixels(pixels, kernel, upstream, padding: str) -> tf.Tensor:
+def _pixels(
+    pixels: tf.Tensor, kernel: tf.Tensor, upstream: tf.Tensor, padding: str
+) -> tf.Tensor:
     """Gradient of the pixels as TensorFlow computes it, float [B, H, W, C]."""
     return tf.raw_ops.Conv2DBackpropInput(
         input_sizes=tf.shape(pixels),
@@ -107,20 +117,26 @@ def _pixels(pixels, kernel, upstream, padding: str) -> tf.Tensor:
     )
 
 
-def _pixels_by_product(pixels, kernel, upstream, padding: str) -> tf.Tensor:
+def _pixels_by_product(
+    pixels: tf.Tensor, kernel: tf.Tensor, upstream: tf.Tensor, padding: str
+) -> tf.Tensor:
     """Gradient of a 1x1 convolution's pixels, float [B, H, W, C]."""
     rows = tf.reshape(upstream, [-1, upstream.shape[-1]])
     found = tf.matmul(rows, kernel[0, 0], transpose_b=True)
     return tf.reshape(found, tf.shape(pixels))
 
 
-def _pixels_by_convolution(pixels, kernel, upstream, padding: str) -> tf.Tensor:
+def _pixels_by_convolution(
+    pixels: tf.Tensor, kernel: tf.Tensor, upstream: tf.Tensor, padding: str
+) -> tf.Tensor:
     """Gradient of a "SAME" convolution's pixels: one with the kernel turned round."""
     turned = tf.transpose(tf.reverse(kernel, [0, 1]), [0, 1, 3, 2])
     return tf.nn.conv2d(upstream, turned, 1, padding)
 
 
-def _kernel(pixels, kernel, upstream, padding: str) -> tf.Tensor:
+def _kernel(
+    pixels: tf.Tensor, kernel: tf.Tensor, upstream: tf.Tensor, padding: str
+) -> tf.Tensor:
     """Gradient of the kernel as TensorFlow computes it, float [k, k, C, channels]."""
     return tf.raw_ops.Conv2DBackpropFilter(
         input=pixels,
@@ -131,7 +147,9 @@ def _kernel(pixels, kernel, upstream, padding: str) -> tf.Tensor:
     )
 
 
-def _kernel_by_product(pixels, kernel, upstream, padding: str) -> tf.Tensor:
+def _kernel_by_product(
+    pixels: tf.Tensor, kernel: tf.Tensor, upstream: tf.Tensor, padding: str
+) -> tf.Tensor:
     """Gradient of a 1x1 kernel, float [1, 1, C, channels]."""
     rows, upstream = (
         tf.reshape(each, [-1, each.shape[-1]]) for each in (pixels, upstream)
@@ -139,7 +157,9 @@ def _kernel_by_product(pixels, kernel, upstream, padding: str) -> tf.Tensor:
     return tf.matmul(rows, upstream, transpose_a=True)[tf.newaxis, tf.newaxis]
 
 
-def _kernel_by_shifts(pixels, kernel, upstream, padding: str) -> tf.Tensor:
+def _kernel_by_shifts(
+    pixels: tf.Tensor, kernel: tf.Tensor, upstream: tf.Tensor, padding: str
+) -> tf.Tensor:
     """Gradient of a 3x3 kernel of a "SAME" convolution, float [3, 3, C, channels].
 
     With a border of zeros around both maps, the pixels that a place of the kernel is

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -10,7 +11,13 @@ _AT_A_TIME = 2  # parts
 _MANY_PARTS = 8  # from here on a last part that runs alone hardly counts
 
 
-def in_parts(function: Callable, rows, row_bytes: int, signature, part_bytes: int = 0):
+def in_parts(
+    function: Callable,
+    rows: tf.Tensor | tuple,
+    row_bytes: int,
+    signature: tf.DType | tuple,
+    part_bytes: int = 0,
+) -> Any:
     """Calls `function` with a few rows at a time and joins what it returns.
 
     No gradient is to be taken through it: a loop would keep every part's tensors.
@@ -32,24 +39,15 @@ def in_parts(function: Callable, rows, row_bytes: int, signature, part_bytes: in
     # No parts could not be joined.
     parts = -(-count // part) if is_known else tf.maximum(-(-count // part), 1)
     is_even = is_known and count == parts * part
-
-    def cut(tensor: tf.Tensor) -> tf.Tensor:
-        if not is_even:
-            missing = [[0, parts * part - count]] + [[0, 0]] * (tensor.ndim - 1)
-            tensor = tf.pad(tensor, missing)
-        return _reshaped(tensor, [parts, part], 1)
-
-    def joined(tensor: tf.Tensor) -> tf.Tensor:
-        tensor = _reshaped(tensor, [-1], 2)
-        return tensor if is_even else tensor[:count]
-
+    missing = None if is_even else parts * part - count
     found = tf.map_fn(
         function,
-        tf.nest.map_structure(cut, rows),
+        tf.nest.map_structure(lambda each: _cut(each, parts, part, missing), rows),
         fn_output_signature=signature,
         parallel_iterations=_AT_A_TIME,
     )
-    return tf.nest.map_structure(joined, found)
+    found = tf.nest.map_structure(lambda each: _reshaped(each, [-1], 2), found)
+    return found if is_even else tf.nest.map_structure(lambda each: each[:count], found)
 
 
 def length(rows: tf.Tensor, row_bytes: int, part_bytes: int = 0) -> int:
@@ -65,6 +63,15 @@ def length(rows: tf.Tensor, row_bytes: int, part_bytes: int = 0) -> int:
     # runs alone costs more.
     equal = (more for more in range(parts, 2 * parts, step) if count % more == 0)
     return math.ceil(count / next(equal, parts)) if parts else 0
+
+
+def _cut(
+    rows: tf.Tensor, parts: int | tf.Tensor, part: int, missing: int | tf.Tensor | None
+) -> tf.Tensor:
+    """Rows [R, ...] as [parts, part, ...], with zeros for those that are missing."""
+    if missing is not None:
+        rows = tf.pad(rows, [[0, missing]] + [[0, 0]] * (rows.ndim - 1))
+    return _reshaped(rows, [parts, part], 1)
 
 
 def _reshaped(tensor: tf.Tensor, start: list, axis: int) -> tf.Tensor:

@@ -2,8 +2,8 @@
 
 A product with a compressed sparse matrix (CSR) reads each chosen row once and writes
 nothing but the sums. XLA has no sparse matrices, and on GPUs this was never run: see
-`cpu_kernels`. Without oneDNN, TensorFlow's product of a matrix without lines divides by
-their number, which ends the process: a product of nothing is made here.
+`compute_target`. TensorFlow's product of a matrix without lines divides by their
+number, which ends the process: a product of nothing is made here.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,8 @@ def sums(
         matrix = _matrix(line, index, weights, tf.shape(table)[0])
         return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=table)
 
-    total = _unless_empty(index, product, [tf.shape(index)[0], tf.shape(table)[1]])
+    shape = [tf.shape(index)[0], tf.shape(table)[1]]
+    total = _unless_empty(index, product, shape, table.dtype)
     return tf.ensure_shape(total, [index.shape[0], table.shape[1]])
 
 
@@ -67,17 +68,18 @@ def spread(
         )
         return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=upstream)
 
-    total = _unless_empty(index, product, [num_rows, tf.shape(upstream)[1]])
+    shape = [num_rows, tf.shape(upstream)[1]]
+    total = _unless_empty(index, product, shape, upstream.dtype)
     return tf.ensure_shape(total, [None, upstream.shape[1]])
 
 
 def _unless_empty(
-    index: tf.Tensor, product: Callable[[], tf.Tensor], shape: list
+    index: tf.Tensor, product: Callable[[], tf.Tensor], shape: list, dtype: tf.DType
 ) -> tf.Tensor:
     """The product, or zeros where no row is chosen; asked only where it may happen."""
     if index.shape.num_elements():
         return product()
-    return tf.cond(tf.size(index) > 0, product, lambda: tf.zeros(shape))
+    return tf.cond(tf.size(index) > 0, product, lambda: tf.zeros(shape, dtype))
 
 
 def _matrix(

@@ -1,6 +1,6 @@
 """Matching and losses of a batch, over all supervised predictions."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import tensorflow as tf
 
@@ -9,6 +9,14 @@ from model.kernels import point_sampling
 from model.loss import loss_points, losses, matcher
 
 TERMS = ("class", "mask", "dice")
+
+
+class Predictions(TypedDict):
+    """What the losses read of the network's answer."""
+
+    class_logits: tuple[tf.Tensor, ...]
+    mask_embeddings: tuple[tf.Tensor, ...]
+    mask_features: tf.Tensor
 
 
 class Normalisers(NamedTuple):
@@ -89,7 +97,7 @@ def draw_points(
 
 
 def matching_costs(
-    predictions: dict[str, tf.Tensor | tuple[tf.Tensor, ...]],
+    predictions: Predictions,
     batch: dict[str, tf.Tensor],
     points: Points,
     settings: train_sections.LossConfig,
@@ -110,7 +118,7 @@ def matching_costs(
         settings,
     )
 
-    def of_prediction(outputs):
+    def of_prediction(outputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         class_logits, embeddings = (tf.expand_dims(each, 1) for each in outputs)
         mask_logits = tf.einsum("blqc,bpc->blqp", embeddings, features)
         return tf.squeeze(matcher.costs(class_logits, mask_logits, *truth), axis=1)
@@ -130,7 +138,7 @@ def matching_costs(
 
 
 def loss_terms(
-    predictions: dict[str, tf.Tensor | tuple[tf.Tensor, ...]],
+    predictions: Predictions,
     batch: dict[str, tf.Tensor],
     query_index: tf.Tensor,
     points: Points,
@@ -187,7 +195,12 @@ def target_classes(
 
 
 def _mask_losses(
-    predictions, masks, query_index, points, settings, skip_padding
+    predictions: Predictions,
+    masks: tf.Tensor,
+    query_index: tf.Tensor,
+    points: Points,
+    settings: train_sections.LossConfig,
+    skip_padding: bool,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Sums over all matched masks, float32 [L] each."""
     num_predictions = query_index.shape[1]
@@ -220,7 +233,7 @@ def _mask_losses(
     )
 
 
-def _matched_maps(predictions, query_index: tf.Tensor) -> tf.Tensor:
+def _matched_maps(predictions: Predictions, query_index: tf.Tensor) -> tf.Tensor:
     """Mask logits of the matched queries only; others get no mask gradient."""
     embeddings = tf.stack(predictions["mask_embeddings"], axis=1)  # [B, L, Q, C]
     features = predictions["mask_features"]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from model.kernels import cpu_kernels, point_sampling, row_parts
+from model.kernels import compute_target, point_sampling, row_parts
 
 
 class Pattern(NamedTuple):
@@ -47,7 +47,7 @@ def look(
     kind = point_sampling.Places(tf.float32, tf.float32)
 
     @tf.custom_gradient
-    def function(maps):
+    def function(maps: tf.Tensor):
         logits, targets, places = row_parts.in_parts(
             functools.partial(_look, truth, pattern),
             (maps, truth_index, shifts),
@@ -55,7 +55,7 @@ def look(
             (tf.float32, tf.float32, kind),
         )
 
-        def gradient(upstream, _):
+        def gradient(upstream: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
             return point_sampling.spread(upstream, places, tf.shape(maps))
 
         return (logits, targets), gradient
@@ -63,7 +63,11 @@ def look(
     return function(maps)
 
 
-def _look(truth: point_sampling.Maps, pattern: Pattern, rows):
+def _look(
+    truth: point_sampling.Maps,
+    pattern: Pattern,
+    rows: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
+):
     """Logits, targets and places at the points of some masks."""
     maps, truth_index, shifts = rows
     every = tf.transpose(tf.concat([pattern.candidates, pattern.random], axis=0))
@@ -101,7 +105,7 @@ def uncertain(logits: tf.Tensor, count: int) -> tf.Tensor:
     def ranked() -> tf.Tensor:
         return tf.math.top_k(-distance, count, sorted=False).indices
 
-    if not cpu_kernels.are_usable():
+    if not compute_target.is_cpu():
         return ranked()
     # Finding the last one kept is four times faster than ranking. The bits of numbers
     # that are not negative are ordered like the numbers, and those of NaN have a place.

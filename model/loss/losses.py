@@ -39,6 +39,8 @@ def point_cross_entropy(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
 def point_dice(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     """One minus the dice coefficient over a mask's points, both sides plus 1.
 
+    Keras' `Dice` adds 1e-7 to the lower side only.
+
     Args:
         logits: float32 [M, P].
         targets: float32 [M, P] in [0, 1].

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from model.kernels import depthwise, products
-from model.network import initializers, normalization
+from model.network import initializers, normalization, shapes
 
 
 @keras.saving.register_keras_serializable(package="mask2former")
@@ -44,7 +44,7 @@ class Convolution(keras.layers.Layer):
         self.padding = padding
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: shapes.Shape) -> None:
         self.kernel = self.add_weight(
             name="kernel",
             shape=(self.kernel_size, self.kernel_size, inputs_shape[-1], self.channels),
@@ -55,7 +55,9 @@ class Convolution(keras.layers.Layer):
                 name="bias", shape=(self.channels,), initializer="zeros"
             )
 
-    def call(self, inputs, affine: tuple[tf.Tensor, tf.Tensor] | None = None):
+    def call(
+        self, inputs: tf.Tensor, affine: tuple[tf.Tensor, tf.Tensor] | None = None
+    ) -> tf.Tensor:
         padding = "SAME"
         if self.stride > 1 and self.padding == "equal":
             side = [self.kernel_size // 2] * 2
@@ -70,7 +72,7 @@ class Convolution(keras.layers.Layer):
         outputs = products.convolution(inputs, kernel, self.stride, padding)
         return outputs if bias is None else tf.nn.bias_add(outputs, bias)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, object]:
         return {
             **super().get_config(),
             "channels": self.channels,
@@ -99,14 +101,16 @@ class DepthwiseConvolution(keras.layers.Layer):
         self.kernel_size = kernel_size
         self.stride = stride
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: shapes.Shape) -> None:
         self.kernel = self.add_weight(
             name="kernel",
             shape=(self.kernel_size, self.kernel_size, inputs_shape[-1], 1),
             initializer=initializers.c2_msra(),
         )
 
-    def call(self, inputs, affine: tuple[tf.Tensor, tf.Tensor] | None = None):
+    def call(
+        self, inputs: tf.Tensor, affine: tuple[tf.Tensor, tf.Tensor] | None = None
+    ) -> tf.Tensor:
         kernel = tf.convert_to_tensor(self.kernel)
         if affine is None:
             return depthwise.convolution(inputs, kernel, self.stride)
@@ -115,7 +119,7 @@ class DepthwiseConvolution(keras.layers.Layer):
         outputs = depthwise.convolution(inputs, kernel, self.stride)
         return tf.nn.bias_add(outputs, shift)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, object]:
         return {
             **super().get_config(),
             "kernel_size": self.kernel_size,

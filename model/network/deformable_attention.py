@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from model.kernels import cell_sampling, products
-from model.network import initializers, linear
+from model.network import initializers, linear, shapes
 
 
 @keras.saving.register_keras_serializable(package="mask2former")
@@ -30,7 +30,7 @@ class DeformableAttention(keras.layers.Layer):
         self.num_levels = num_levels
         self.num_points = num_points
 
-    def build(self, queries_shape, *_):
+    def build(self, queries_shape: shapes.Shape, *_: shapes.Shape) -> None:
         channels = queries_shape[-1]
         policy = self.dtype_policy
         samples = self.num_heads * self.num_levels * self.num_points
@@ -55,7 +55,13 @@ class DeformableAttention(keras.layers.Layer):
         for layer in (self.offsets, self.scores, self.values, self.outputs):
             layer.build(queries_shape)
 
-    def call(self, queries, tokens, references, level_shapes):
+    def call(
+        self,
+        queries: tf.Tensor,
+        tokens: tf.Tensor,
+        references: tf.Tensor,
+        level_shapes: tf.Tensor,
+    ) -> tf.Tensor:
         batch, count = tf.shape(queries)[0], tf.shape(queries)[1]
         heads, samples = self.num_heads, self.num_levels * self.num_points
         offset_x, offset_y, scores = (
@@ -89,7 +95,7 @@ class DeformableAttention(keras.layers.Layer):
         rows = tf.reshape(queries, [-1, queries.shape[-1]])
         return tf.split(products.linear(rows, kernel, bias), 3, axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, object]:
         return {
             **super().get_config(),
             "num_heads": self.num_heads,
@@ -146,7 +152,7 @@ def ring_offsets(num_heads: int, num_levels: int, num_points: int) -> np.ndarray
     return offsets.reshape(-1).astype(np.float32)
 
 
-def _projection(channels: int, name: str, policy) -> linear.Linear:
+def _projection(channels: int, name: str, policy: keras.DTypePolicy) -> linear.Linear:
     return linear.Linear(
         channels,
         initializers.xavier(),

@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from model import config
-from model.network import convolution, normalization
+from model.network import convolution, normalization, shapes
 
 PIXELS = config.PixelStatistics(mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0))
 STEM_CHANNELS = 32
@@ -118,14 +118,14 @@ class EfficientNetLite(keras.layers.Layer):
         """Builds the layer a configuration asks for."""
         return cls(settings.name, settings.norm, settings.trained_stages, **kwargs)
 
-    def build(self, images_shape):
+    def build(self, images_shape: shapes.Shape) -> None:
         self.stem.build(images_shape)
-        shape = (*images_shape[:-1], STEM_CHANNELS)
+        shape = shapes.with_channels(images_shape, STEM_CHANNELS)
         for stage in self.stages:
             stage.build(shape)
-            shape = (*shape[:-1], stage.channels)
+            shape = shapes.with_channels(shape, stage.channels)
 
-    def call(self, images, training=False):
+    def call(self, images: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, ...]:
         pixels = self.stem(images, training=training)
         features = []
         for stage in self.stages:
@@ -133,7 +133,7 @@ class EfficientNetLite(keras.layers.Layer):
             features.append(pixels)
         return tuple(features)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, object]:
         return {
             **super().get_config(),
             "architecture": self.architecture,
@@ -155,11 +155,11 @@ class Stem(keras.layers.Layer):
             norm, STEM_CHANNELS, EPSILON, name="norm", dtype=policy
         )
 
-    def build(self, images_shape):
+    def build(self, images_shape: shapes.Shape) -> None:
         self.conv.build(images_shape)
-        self.norm.build((*images_shape[:-1], STEM_CHANNELS))
+        self.norm.build(shapes.with_channels(images_shape, STEM_CHANNELS))
 
-    def call(self, images, training=False):
+    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         pixels = convolution.normalised(self.conv, self.norm, images, training)
         return tf.nn.relu6(pixels)
 
@@ -177,12 +177,12 @@ class Stage(keras.layers.Layer):
         ]
         self.channels = self.blocks[-1].size.channels
 
-    def build(self, pixels_shape):
+    def build(self, pixels_shape: shapes.Shape) -> None:
         for block in self.blocks:
             block.build(pixels_shape)
-            pixels_shape = (*pixels_shape[:-1], block.size.channels)
+            pixels_shape = shapes.with_channels(pixels_shape, block.size.channels)
 
-    def call(self, pixels, training=False):
+    def call(self, pixels: tf.Tensor, training: bool = False) -> tf.Tensor:
         for block in self.blocks:
             pixels = block(pixels, training=training)
         return pixels
@@ -226,18 +226,18 @@ class InvertedResidual(keras.layers.Layer):
             kind, channels, EPSILON, name=f"norm_{name}", dtype=self.dtype_policy
         )
 
-    def build(self, pixels_shape):
+    def build(self, pixels_shape: shapes.Shape) -> None:
         shape = pixels_shape
         if self.conv_expand and self.norm_expand:
             self.conv_expand.build(shape)
-            shape = (*shape[:-1], self.conv_expand.channels)
+            shape = shapes.with_channels(shape, self.conv_expand.channels)
             self.norm_expand.build(shape)
         self.conv_depthwise.build(shape)
         self.norm_depthwise.build(shape)
         self.conv_project.build(shape)
-        self.norm_project.build((*shape[:-1], self.conv_project.channels))
+        self.norm_project.build(shapes.with_channels(shape, self.conv_project.channels))
 
-    def call(self, pixels, training=False):
+    def call(self, pixels: tf.Tensor, training: bool = False) -> tf.Tensor:
         inside = pixels
         if self.conv_expand:
             layers = self.conv_expand, self.norm_expand

@@ -4,12 +4,14 @@ import keras
 import tensorflow as tf
 
 from model.kernels import products
-from model.network import initializers
+from model.network import initializers, shapes
 
 
 @keras.saving.register_keras_serializable(package="mask2former")
 class Linear(keras.layers.Layer):
     """Multiplies the last axis by a kernel, as one matrix product.
+
+    In place of `keras.layers.Dense` for the gradients of `products.linear`.
 
     Call arguments:
         inputs: float [..., C].
@@ -32,7 +34,7 @@ class Linear(keras.layers.Layer):
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.activation = keras.activations.get(activation)
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: shapes.Shape) -> None:
         channels = inputs_shape[-1]
         self.kernel = self.add_weight(
             name="kernel",
@@ -45,7 +47,7 @@ class Linear(keras.layers.Layer):
             initializer=self.bias_initializer or initializers.linear_bias(channels),
         )
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         kernel = tf.convert_to_tensor(self.kernel)
         flat = tf.reshape(inputs, [-1, kernel.shape[0]])
         outputs = products.linear(flat, kernel, tf.convert_to_tensor(self.bias))
@@ -55,7 +57,7 @@ class Linear(keras.layers.Layer):
         outputs = tf.reshape(outputs, tf.concat([leading, [self.units]], axis=0))
         return tf.ensure_shape(outputs, [*inputs.shape[:-1], self.units])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, object]:
         serialize = keras.initializers.serialize
         return {
             **super().get_config(),

@@ -1,10 +1,13 @@
 """Mask2Former (Cheng et al. 2022, arXiv 2112.01527) for instance segmentation."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from model import config
-from model.network import backbones, pixel_decoder, transformer_decoder
+from model.network import backbones, pixel_decoder, shapes, transformer_decoder
 
 STRIDE = 32
 MASK_STRIDE = 4
@@ -70,19 +73,25 @@ class Mask2Former(keras.Model):
             model_config.decoder, num_classes, name="decoder", dtype=precision
         )
 
-    def build(self, images_shape):
+    def build(self, images_shape: shapes.Shape) -> None:
         self.backbone.build(images_shape)
         feature_shapes = [
-            (*images_shape[:-1], stage.channels) for stage in self.backbone.stages
+            shapes.with_channels(images_shape, stage.channels)
+            for stage in self.backbone.stages
         ]
         self.pixel_decoder.build(feature_shapes)
         channels = self.pixel_decoder.channels
-        level_shapes = [(*images_shape[:-1], channels)] * pixel_decoder.NUM_LEVELS
+        level_shape = shapes.with_channels(images_shape, channels)
+        level_shapes = [level_shape] * pixel_decoder.NUM_LEVELS
         mask_channels = self.model_config.decoder.mask_channels
-        self.decoder.build((*images_shape[:-1], mask_channels), level_shapes)
+        self.decoder.build(
+            shapes.with_channels(images_shape, mask_channels), level_shapes
+        )
         self.built = True
 
-    def call(self, images, training=False):
+    def call(
+        self, images: tf.Tensor, training: bool = False
+    ) -> dict[str, tf.Tensor | tuple[tf.Tensor, ...]]:
         features = self.backbone(images, training=training)
         features = [tf.cast(feature, tf.float32) for feature in features]
         mask_features, levels = self.pixel_decoder(features)
@@ -96,7 +105,7 @@ class Mask2Former(keras.Model):
             "mask_features": mask_features,
         }
 
-    def get_config(self):
+    def get_config(self) -> dict[str, object]:
         return {
             **super().get_config(),
             "model_config": self.model_config.model_dump(mode="json"),
@@ -105,7 +114,9 @@ class Mask2Former(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, values, custom_objects=None):
+    def from_config(
+        cls, values: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> "Mask2Former":
         values = dict(values)
         settings = config.ModelConfig.model_validate(values.pop("model_config"))
         return cls(settings, **values)

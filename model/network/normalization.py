@@ -1,9 +1,12 @@
 """Normalisations: frozen batch, group and layer."""
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
-from model.kernels import cpu_kernels
+from model.kernels import compute_target
+from model.network import shapes
 
 EPSILON = 1e-5
 _MAX_GROUPS = 32
@@ -32,6 +35,9 @@ def _dividing(most: int, channels: int) -> int:
 class FrozenBatchNorm(keras.layers.Layer):
     """Batch normalisation whose four vectors come with the weights and never change.
 
+    `keras.layers.BatchNormalization` does not give its scale and shift, which the
+    convolution before it takes into its kernel.
+
     Call arguments:
         inputs: float [B, H, W, C].
     """
@@ -40,7 +46,7 @@ class FrozenBatchNorm(keras.layers.Layer):
         super().__init__(**kwargs)
         self.epsilon = epsilon
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: shapes.Shape) -> None:
         starts = {
             "gamma": "ones",
             "beta": "zeros",
@@ -65,17 +71,22 @@ class FrozenBatchNorm(keras.layers.Layer):
         )
         return scale, self.beta - self.moving_mean * scale
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         scale, shift = self.affine()
         return inputs * tf.cast(scale, inputs.dtype) + tf.cast(shift, inputs.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, object]:
         return {**super().get_config(), "epsilon": self.epsilon}
 
 
 @keras.saving.register_keras_serializable(package="mask2former")
 class GroupNorm(keras.layers.Layer):
     """Group normalisation (Wu and He 2018): statistics per image and channel group.
+
+    Kept beside `keras.layers.GroupNormalization`, whose reductions are slower: on maps
+    of 60x60x256 and 120x120x256 it takes 2.0 to 2.8 times as long forward and 1.3 to
+    1.7 times with the gradient, in float32 and mixed_bfloat16, with and without oneDNN
+    (2 cores).
 
     Call arguments:
         inputs: float [B, H, W, C], C a multiple of `groups`.
@@ -86,7 +97,7 @@ class GroupNorm(keras.layers.Layer):
         self.groups = groups
         self.epsilon = epsilon
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: shapes.Shape) -> None:
         self.gamma = self.add_weight(
             name="gamma", shape=(inputs_shape[-1],), initializer="ones", autocast=False
         )
@@ -94,12 +105,13 @@ class GroupNorm(keras.layers.Layer):
             name="beta", shape=(inputs_shape[-1],), initializer="zeros", autocast=False
         )
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         batch, channels = tf.shape(inputs)[0], inputs.shape[-1]
         grouped = [batch, 1, 1, self.groups, channels // self.groups]
         spread = tf.ones([1, 1, 1, 1, channels // self.groups])
 
-        def per_channel(pixel_means):  # [B, 1, 1, C] -> group means, same shape
+        def per_channel(pixel_means: tf.Tensor) -> tf.Tensor:
+            """Group means, [B, 1, 1, C] as the means of pixels."""
             means = tf.reduce_mean(tf.reshape(pixel_means, grouped), 4, keepdims=True)
             return tf.reshape(means * spread, [batch, 1, 1, channels])
 
@@ -112,7 +124,7 @@ class GroupNorm(keras.layers.Layer):
         scale = tf.math.rsqrt(variance + self.epsilon) * self.gamma
         return tf.cast(centred * scale + self.beta, inputs.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, object]:
         return {
             **super().get_config(),
             "groups": self.groups,
@@ -124,11 +136,14 @@ class GroupNorm(keras.layers.Layer):
 class LayerNorm(keras.layers.Layer):
     """Layer normalisation over the last axis, computed in float32.
 
+    `keras.layers.LayerNormalization` has neither the form that becomes one kernel nor a
+    gradient that keeps one tensor.
+
     Call arguments:
         inputs: float [..., C].
     """
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: shapes.Shape) -> None:
         self.gamma = self.add_weight(
             name="gamma", shape=(inputs_shape[-1],), initializer="ones", autocast=False
         )
@@ -136,7 +151,7 @@ class LayerNorm(keras.layers.Layer):
             name="beta", shape=(inputs_shape[-1],), initializer="zeros", autocast=False
         )
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         values = tf.cast(inputs, tf.float32)
         # The optimizer leaves the form alone where a gradient needs its parts.
         if training is False and _pays_in_one_kernel(inputs):
@@ -148,7 +163,7 @@ class LayerNorm(keras.layers.Layer):
 
 def _pays_in_one_kernel(inputs: tf.Tensor) -> bool:
     """Is there such a kernel, and does an image have rows enough for it?"""
-    if not cpu_kernels.are_usable() or not cpu_kernels.have_onednn():
+    if not compute_target.is_cpu() or not compute_target.has_onednn():
         return False
     if inputs.shape.rank not in (2, 3):
         return False
@@ -186,7 +201,9 @@ def _in_one_kernel(
 
 
 @tf.custom_gradient
-def _standardised(values: tf.Tensor):
+def _standardised(
+    values: tf.Tensor,
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
     """Mean 0 and variance 1 over the last axis; keeps one tensor for the gradient."""
     centred = values - tf.reduce_mean(values, axis=-1, keepdims=True)
     variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)

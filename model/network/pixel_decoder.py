@@ -1,5 +1,7 @@
 """Pixel decoder: deformable encoder over three levels and one FPN level above it."""
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
@@ -11,6 +13,7 @@ from model.network import (
     linear,
     normalization,
     position_encoding,
+    shapes,
 )
 
 NUM_LEVELS = 3
@@ -64,7 +67,7 @@ class PixelDecoder(keras.layers.Layer):
             name="mask_features",
         )
 
-    def build(self, features_shape):
+    def build(self, features_shape: Sequence[shapes.Shape]) -> None:
         res2, *levels = features_shape
         self.level_embedding = self.add_weight(
             name="level_embedding",
@@ -77,9 +80,11 @@ class PixelDecoder(keras.layers.Layer):
             layer.build((None, None, self.channels))
         self.lateral.build(res2)
         for layer in (self.fpn, self.mask_features):
-            layer.build((*res2[:-1], self.channels))
+            layer.build(shapes.with_channels(res2, self.channels))
 
-    def call(self, features):
+    def call(
+        self, features: Sequence[tf.Tensor]
+    ) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
         res2, *levels = features
         maps = [
             layer(level)
@@ -114,7 +119,7 @@ class PixelDecoder(keras.layers.Layer):
             for part, level in zip(parts, maps, strict=True)
         ]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, object]:
         return {
             **super().get_config(),
             "settings": self.settings.model_dump(mode="json"),
@@ -149,7 +154,7 @@ class EncoderLayer(keras.layers.Layer):
         )
         self.feedforward_norm = normalization.LayerNorm(name="feedforward_norm")
 
-    def build(self, tokens_shape, *_):
+    def build(self, tokens_shape: shapes.Shape, *_: shapes.Shape) -> None:
         self.contract = linear.Linear(
             tokens_shape[-1], initializers.xavier(), name="feedforward_2"
         )
@@ -160,9 +165,15 @@ class EncoderLayer(keras.layers.Layer):
             self.feedforward_norm,
         ):
             layer.build(tokens_shape)
-        self.contract.build((*tokens_shape[:-1], self.expand.units))
+        self.contract.build(shapes.with_channels(tokens_shape, self.expand.units))
 
-    def call(self, tokens, positions, references, level_shapes):
+    def call(
+        self,
+        tokens: tf.Tensor,
+        positions: tf.Tensor,
+        references: tf.Tensor,
+        level_shapes: tf.Tensor,
+    ) -> tf.Tensor:
         looked_up = self.attention(tokens + positions, tokens, references, level_shapes)
         tokens = self.attention_norm(tokens + looked_up)
         return self.feedforward_norm(tokens + self.contract(self.expand(tokens)))
@@ -193,11 +204,11 @@ class _NormedConvolution(keras.layers.Layer):
             groups, name="norm", dtype=self.dtype_policy
         )
 
-    def build(self, pixels_shape):
+    def build(self, pixels_shape: shapes.Shape) -> None:
         self.conv.build(pixels_shape)
-        self.norm.build((*pixels_shape[:-1], self.conv.channels))
+        self.norm.build(shapes.with_channels(pixels_shape, self.conv.channels))
 
-    def call(self, pixels):
+    def call(self, pixels: tf.Tensor) -> tf.Tensor:
         return self.norm(self.conv(pixels))
 
 

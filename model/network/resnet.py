@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from model import config
-from model.network import convolution, normalization
+from model.network import convolution, normalization, shapes
 
 PIXELS = config.IMAGENET_PIXELS
 _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
@@ -60,14 +60,14 @@ class ResNet(keras.layers.Layer):
         """Builds the layer a configuration asks for."""
         return cls(**settings.model_dump(exclude={"name"}), **kwargs)
 
-    def build(self, images_shape):
+    def build(self, images_shape: shapes.Shape) -> None:
         self.stem.build(images_shape)
-        shape = (*images_shape[:-1], self.stem_width)
+        shape = shapes.with_channels(images_shape, self.stem_width)
         for stage in self.stages:
             stage.build(shape)
-            shape = (*shape[:-1], stage.channels)
+            shape = shapes.with_channels(shape, stage.channels)
 
-    def call(self, images, training=False):
+    def call(self, images: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, ...]:
         pixels = self.stem(images, training=training)
         features = []
         for stage in self.stages:
@@ -75,7 +75,7 @@ class ResNet(keras.layers.Layer):
             features.append(pixels)
         return tuple(features)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, object]:
         return {
             **super().get_config(),
             "depth": self.depth,
@@ -96,11 +96,11 @@ class Stem(keras.layers.Layer):
             norm, channels, name="norm", dtype=policy
         )
 
-    def build(self, images_shape):
+    def build(self, images_shape: shapes.Shape) -> None:
         self.conv.build(images_shape)
-        self.norm.build((*images_shape[:-1], self.conv.channels))
+        self.norm.build(shapes.with_channels(images_shape, self.conv.channels))
 
-    def call(self, images, training=False):
+    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         pixels = tf.nn.relu(
             convolution.normalised(self.conv, self.norm, images, training)
         )
@@ -135,12 +135,12 @@ class Stage(keras.layers.Layer):
             for index in range(num_blocks)
         ]
 
-    def build(self, pixels_shape):
+    def build(self, pixels_shape: shapes.Shape) -> None:
         for block in self.blocks:
             block.build(pixels_shape)
-            pixels_shape = (*pixels_shape[:-1], self.channels)
+            pixels_shape = shapes.with_channels(pixels_shape, self.channels)
 
-    def call(self, pixels, training=False):
+    def call(self, pixels: tf.Tensor, training: bool = False) -> tf.Tensor:
         for block in self.blocks:
             pixels = block(pixels, training=training)
         return pixels
@@ -178,7 +178,9 @@ class _Block(keras.layers.Layer):
                 width * self.EXPANSION, 1, stride, norm, "shortcut"
             )
 
-    def _pair(self, channels, size, stride, norm, name):
+    def _pair(
+        self, channels: int, size: int, stride: int, norm: str, name: str
+    ) -> tuple[convolution.Convolution, keras.layers.Layer]:
         policy = self.dtype_policy
         conv = convolution.Convolution(
             channels, size, stride, name=f"conv_{name}", dtype=policy
@@ -188,17 +190,17 @@ class _Block(keras.layers.Layer):
         )
         return conv, layer_norm
 
-    def build(self, pixels_shape):
+    def build(self, pixels_shape: shapes.Shape) -> None:
         shape = pixels_shape
         for conv, norm in zip(self.convs, self.norms, strict=True):
             conv.build(shape)
-            shape = (*shape[:-1], conv.channels)
+            shape = shapes.with_channels(shape, conv.channels)
             norm.build(shape)
         if self.shortcut_conv and self.shortcut_norm:
             self.shortcut_conv.build(pixels_shape)
             self.shortcut_norm.build(shape)
 
-    def call(self, pixels, training=False):
+    def call(self, pixels: tf.Tensor, training: bool = False) -> tf.Tensor:
         shortcut = pixels
         if self.shortcut_conv:
             layers = self.shortcut_conv, self.shortcut_norm

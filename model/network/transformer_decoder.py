@@ -1,15 +1,21 @@
 """Masked-attention transformer decoder (paper, section 3.2.1)."""
 
-import math
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
 
 from model import config
-from model.network import initializers, linear, normalization, position_encoding
+from model.network import (
+    attention,
+    initializers,
+    linear,
+    normalization,
+    position_encoding,
+    shapes,
+)
 
 NUM_LEVELS = 3
-_BLOCKED = -1e9
 
 
 @keras.saving.register_keras_serializable(package="mask2former")
@@ -58,7 +64,11 @@ class TransformerDecoder(keras.layers.Layer):
         ]
         self.input_projections = []
 
-    def build(self, mask_features_shape, levels_shape):
+    def build(
+        self,
+        mask_features_shape: shapes.Shape,
+        levels_shape: Sequence[shapes.Shape],
+    ) -> None:
         channels, num_queries = self.channels, self.settings.num_queries
         for name, count in (
             ("query_features", num_queries),
@@ -85,7 +95,9 @@ class TransformerDecoder(keras.layers.Layer):
         for layer in (*self.blocks, self.norm, self.class_head, *self.mask_head):
             layer.build((None, num_queries, channels))
 
-    def call(self, mask_features, levels):
+    def call(
+        self, mask_features: tf.Tensor, levels: Sequence[tf.Tensor]
+    ) -> tuple[tuple[tf.Tensor, ...], tuple[tf.Tensor, ...]]:
         memories, positions, coarse_features = [], [], []
         # The attention mask is the prediction resized to the level. Resizing is
         # linear, so the features are resized, once, instead of every prediction.
@@ -99,9 +111,8 @@ class TransformerDecoder(keras.layers.Layer):
             coarse_features.append(
                 tf.reshape(resized, [tf.shape(level)[0], -1, resized.shape[-1]])
             )
-        batch = tf.shape(mask_features)[0]
         queries = tf.convert_to_tensor(self.query_features)
-        queries = tf.tile(queries[tf.newaxis], [batch, 1, 1])
+        queries = tf.tile(queries[tf.newaxis], [tf.shape(mask_features)[0], 1, 1])
         query_positions = tf.convert_to_tensor(self.query_positions)
         class_logits, embeddings = [], []
         for index in range(len(self.blocks) + 1):
@@ -138,7 +149,7 @@ class TransformerDecoder(keras.layers.Layer):
         first, second, last = self.mask_head
         return tf.cast(last(second(first(normed))), tf.float32)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, object]:
         return {
             **super().get_config(),
             "settings": self.settings.model_dump(mode="json"),
@@ -164,10 +175,10 @@ class DecoderBlock(keras.layers.Layer):
         super().__init__(**kwargs)
         policy = self.dtype_policy
         channels, num_heads = settings.channels, settings.num_heads
-        self.cross_attention = Attention(
+        self.cross_attention = attention.Attention(
             channels, num_heads, name="cross_attention", dtype=policy
         )
-        self.self_attention = Attention(
+        self.self_attention = attention.Attention(
             channels, num_heads, name="self_attention", dtype=policy
         )
         self.feedforward = [
@@ -192,14 +203,21 @@ class DecoderBlock(keras.layers.Layer):
             )
         ]
 
-    def build(self, queries_shape, *_):
+    def build(self, queries_shape: shapes.Shape, *_: shapes.Shape) -> None:
         expand, contract = self.feedforward
         expand.build(queries_shape)
-        contract.build((*queries_shape[:-1], expand.units))
+        contract.build(shapes.with_channels(queries_shape, expand.units))
         for layer in (self.cross_attention, self.self_attention, *self.norms):
             layer.build(queries_shape)
 
-    def call(self, queries, query_positions, memory, memory_positions, blocked):
+    def call(
+        self,
+        queries: tf.Tensor,
+        query_positions: tf.Tensor,
+        memory: tf.Tensor,
+        memory_positions: tf.Tensor,
+        blocked: tf.Tensor,
+    ) -> tf.Tensor:
         cross_norm, self_norm, feedforward_norm = self.norms
         looked_up = self.cross_attention(
             queries + query_positions, memory + memory_positions, memory, blocked
@@ -209,68 +227,6 @@ class DecoderBlock(keras.layers.Layer):
         queries = self_norm(queries + self.self_attention(placed, placed, queries))
         expand, contract = self.feedforward
         return feedforward_norm(queries + contract(expand(queries)))
-
-
-class Attention(keras.layers.Layer):
-    """Multi-head attention; softmax in float32.
-
-    Call arguments:
-        queries: float [B, Q, C].
-        keys, values: float [B, S, C].
-        blocked: bool [B, Q, S], or None to see everything.
-
-    Returns:
-        float [B, Q, C].
-    """
-
-    def __init__(self, channels: int, num_heads: int, **kwargs):
-        super().__init__(**kwargs)
-        self.channels = channels
-        self.num_heads = num_heads
-        self.inputs = [
-            linear.Linear(
-                channels,
-                initializers.attention_input(),
-                keras.initializers.Zeros(),
-                name=name,
-                dtype=self.dtype_policy,
-            )
-            for name in ("query", "key", "value")
-        ]
-        self.output_projection = linear.Linear(
-            channels,
-            initializers.xavier(),
-            keras.initializers.Zeros(),
-            name="output",
-            dtype=self.dtype_policy,
-        )
-
-    def build(self, queries_shape, *_):
-        for layer in (*self.inputs, self.output_projection):
-            layer.build((None, None, self.channels))
-
-    def call(self, queries, keys, values, blocked=None):
-        heads = [
-            self._split(layer(tokens))
-            for layer, tokens in zip(self.inputs, (queries, keys, values), strict=True)
-        ]  # [B, heads, Q or S, C / heads]
-        scale = 1.0 / math.sqrt(self.channels // self.num_heads)
-        scores = tf.matmul(heads[0] * scale, heads[1], transpose_b=True)
-        scores = tf.cast(scores, tf.float32)  # [B, heads, Q, S]
-        if blocked is not None:
-            scores += tf.where(blocked, _BLOCKED, 0.0)[:, tf.newaxis]
-        probs = tf.cast(tf.nn.softmax(scores), heads[2].dtype)
-        looked_up = tf.transpose(probs @ heads[2], [0, 2, 1, 3])
-        return self.output_projection(tf.reshape(looked_up, tf.shape(queries)))
-
-    def _split(self, tokens: tf.Tensor) -> tf.Tensor:
-        shape = [
-            tf.shape(tokens)[0],
-            tf.shape(tokens)[1],
-            self.num_heads,
-            self.channels // self.num_heads,
-        ]
-        return tf.transpose(tf.reshape(tokens, shape), [0, 2, 1, 3])
 
 
 def blocked_pixels(mask_logits: tf.Tensor) -> tf.Tensor:

@@ -41,7 +41,7 @@ def detect(
         empty string.
     """
 
-    def one(image) -> dict[str, tf.Tensor]:
+    def one(image: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
         classes, masks, *sizes = image
         to_original = _resize_weights(tf.shape(masks)[1:], canvas_size, *sizes)
         return _detect_one(classes, masks, to_original, max_detections)
@@ -124,7 +124,7 @@ def _draw_masks(
         for kind, shape in zip(kinds, shapes, strict=True)
     )
 
-    def draw(index: tf.Tensor, written):
+    def draw(index: tf.Tensor, written: tuple[tf.TensorArray, ...]):
         logits = mask_logits[index * chunk : (index + 1) * chunk]
         values = _draw_chunk(logits, *to_original)
         return index + 1, tuple(

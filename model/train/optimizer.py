@@ -117,7 +117,16 @@ def group(path: str, settings: config.TrainConfig) -> tuple[float, float]:
     return multiplier, 0.0 if is_norm or is_embedding else settings.weight_decay
 
 
-def _update(weight, first, second, gradient, rate, decay, power_1, power_2) -> None:
+def _update(
+    weight: keras.Variable,
+    first: tf.Variable,
+    second: tf.Variable,
+    gradient: tf.Tensor,
+    rate: tf.Tensor,
+    decay: float,
+    power_1: tf.Tensor,
+    power_2: tf.Tensor,
+) -> None:
     if decay:
         weight.assign(weight * (1.0 - rate * decay))
     # The fused op adds epsilon before the bias correction of the second moment;

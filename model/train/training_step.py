@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from foundation import errors
 from model import config
-from model.kernels import cpu_kernels
+from model.kernels import compute_target
 from model.loss import criterion, matcher
 from model.train import optimizer
 
@@ -156,7 +156,7 @@ class TrainingStep:
         if micro_batches == 1:
             return self._part_gradients(first, batch, divisors)
 
-        def add(index, totals):
+        def add(index: tf.Tensor, totals: tuple):
             part = self._part_gradients(first + index, batch, divisors)
             return index + 1, tf.nest.map_structure(tf.add, totals, part)
 
@@ -172,7 +172,9 @@ class TrainingStep:
         )
         return totals
 
-    def _part_gradients(self, part, batch: Batch, divisors: criterion.Normalisers):
+    def _part_gradients(
+        self, part: tf.Tensor, batch: Batch, divisors: criterion.Normalisers
+    ):
         """Gradients, statistics and metrics of one part of the effective batch."""
         settings = self._settings.loss
         start = part * self._part_size
@@ -187,7 +189,7 @@ class TrainingStep:
             tf.shape(batch["masks"])[1],
             settings,
         )
-        with cpu_kernels.unless(self._settings.xla), tf.GradientTape() as tape:
+        with compute_target.for_xla(self._settings.xla), tf.GradientTape() as tape:
             predictions, statistics = self._forward(batch["images"])
             with tape.stop_recording():
                 cost = self._cost(predictions, batch, points, settings)
@@ -208,7 +210,7 @@ class TrainingStep:
         )
         return gradients, statistics, {**terms, "nonfinite_costs": num_bad}
 
-    def _cut(self, batch: Batch, start) -> Batch:
+    def _cut(self, batch: Batch, start: tf.Tensor) -> Batch:
         """The images of one part."""
         size = self._part_size
         return {

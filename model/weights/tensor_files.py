@@ -73,14 +73,9 @@ def write(
     header[_METADATA] = dict(sorted(metadata.items()))
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # tensors start at a multiple of 8 bytes
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(len(text).to_bytes(_LENGTH_BYTES, "little") + text)
-            file.write(memoryview(content)[start:])
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with artifact_paths.whole_file(path) as partial, partial.open("wb") as file:
+        file.write(len(text).to_bytes(_LENGTH_BYTES, "little") + text)
+        file.write(memoryview(content)[start:])
 
 
 def _header(content: bytes) -> tuple[dict[str, Any], int]:

@@ -3,6 +3,7 @@
 import logging
 import pathlib
 import sys
+from typing import TYPE_CHECKING
 
 import rich.console
 
@@ -11,6 +12,9 @@ from foundation import console, errors, progress
 from pipeline.cluster import node_log
 from pipeline.metadata import metadata_url
 from pipeline.nodes import ir
+
+if TYPE_CHECKING:
+    from pipeline.metadata import store
 
 _TAIL_LINES = 40
 
@@ -116,7 +120,7 @@ def _run(
         kfp_outputs.write_report(report_out, execution)
 
 
-def _tell(execution, say: _Say) -> None:
+def _tell(execution: "store.Execution", say: _Say) -> None:
     """Says what a node left, and puts back a pushed version that is gone."""
     from pipeline.cluster import kfp_outputs
     from pipeline.local import serving_folder

@@ -5,7 +5,6 @@ as gs:// addresses. What that runner cannot do is refused by `vertex_checks`; th
 see Cloud Storage as a folder, see `run_vertex`.
 """
 
-import hashlib
 import json
 import pathlib
 
@@ -66,14 +65,14 @@ def compile_pipeline(
 
 def _pipeline(settings: config.PipelineConfig) -> tfx_pipeline.Pipeline:
     cluster = settings.kubeflow
-    digest = hashlib.sha256(locations.SCHEMA.read_bytes()).hexdigest()[:16]
+    schema = f"{run_vertex.PACKAGED}schemas/{locations.SCHEMA.name}"
     where = locations.Locations(
         data_roots=tuple(
             vertex_checks.mounted(root) for root in data_roots.parse(cluster.data)
         ),
         artifact_root=artifact_paths.of(cluster.root),
         serving_root=artifact_paths.of(vertex_checks.mounted(cluster.serving_root)),
-        schema_file=f"{run_vertex.PACKAGED}schemas/{locations.SCHEMA.name}#{digest}",
+        schema_file=f"{schema}#{locations.schema_digest()}",
     )
     # Vertex AI's cache goes by the name of the data folder and not by its content.
     run = settings.run.model_copy(update={"enable_cache": False})

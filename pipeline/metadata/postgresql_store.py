@@ -10,9 +10,10 @@ ids it asked for. An output of a cached node could become another one's. So rows
 put into the order they were asked for.
 """
 
-from collections.abc import Sequence
+from collections.abc import MutableSequence, Sequence
+from typing import Any
 
-from google.protobuf import message
+from google.protobuf import descriptor, message
 from ml_metadata import metadata_store
 
 BACKSLASH = "\\"
@@ -37,7 +38,13 @@ class Store(metadata_store.MetadataStore):
     stays so.
     """
 
-    def _call(self, method_name, request, response, extra_options=None):
+    def _call(
+        self,
+        method_name: str,
+        request: message.Message,
+        response: message.Message,
+        extra_options: object = None,
+    ) -> object:
         translate(request, BACKSLASH, STAND_IN)
         result = super()._call(method_name, request, response, extra_options)
         translate(response, STAND_IN, BACKSLASH)
@@ -47,7 +54,7 @@ class Store(metadata_store.MetadataStore):
         return result
 
 
-def align(rows, ids: Sequence[int]) -> None:
+def align(rows: MutableSequence, ids: Sequence[int]) -> None:
     """Puts the rows of a response into the order of `ids`, in place.
 
     An id that was asked for twice has its row twice, one that was not found has none.
@@ -70,7 +77,13 @@ def translate(found: message.Message, old: str, new: str) -> None:
                 translate(inner, old, new)
 
 
-def _translate_text(found, field, value, old: str, new: str) -> None:
+def _translate_text(
+    found: message.Message,
+    field: descriptor.FieldDescriptor,
+    value: Any,
+    old: str,
+    new: str,
+) -> None:
     if not field.is_repeated:
         if old in value:
             setattr(found, field.name, value.replace(old, new))
@@ -79,9 +92,11 @@ def _translate_text(found, field, value, old: str, new: str) -> None:
         value[index] = text.replace(old, new)
 
 
-def _inner(field, value) -> list[message.Message]:
+def _inner(field: descriptor.FieldDescriptor, value: Any) -> list[message.Message]:
     """The messages of a singular, repeated or map field."""
     if not field.is_repeated:
         return [value]
-    entries = value.values() if field.message_type.GetOptions().map_entry else value
+    kind = field.message_type
+    is_map = kind is not None and kind.GetOptions().map_entry
+    entries = value.values() if is_map else value
     return [entry for entry in entries if isinstance(entry, message.Message)]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Mapping
 
 from ml_metadata import errors as ml_errors
 from ml_metadata import metadata_store
@@ -145,7 +146,7 @@ def _artifact(row: metadata_store_pb2.Artifact) -> Artifact:
     )
 
 
-def _values(properties) -> dict[str, Property]:
+def _values(properties: Mapping[str, metadata_store_pb2.Value]) -> dict[str, Property]:
     return {
         key: getattr(value, value.WhichOneof("value"))
         for key, value in properties.items()

@@ -1,5 +1,7 @@
 """Finds the model that a candidate must not fall behind."""
 
+from ml_metadata import metadata_store
+from tfx import types
 from tfx.dsl.components.common import resolver
 from tfx.types import standard_artifacts
 
@@ -18,7 +20,11 @@ class LatestOtherBlessedModel(resolver.ResolverStrategy):
     cached. Leaving the candidate out keeps an unchanged run a run of cache hits.
     """
 
-    def resolve_artifacts(self, store, input_dict):
+    def resolve_artifacts(
+        self,
+        store: metadata_store.MetadataStore,
+        input_dict: dict[str, list[types.Artifact]],
+    ) -> dict[str, list[types.Artifact]]:
         """See the base class; keys are `CANDIDATE`, `MODEL` and `BLESSING`."""
         candidates = {artifact.id for artifact in input_dict.get(CANDIDATE, [])}
         blessings = {
@@ -39,10 +45,8 @@ class LatestOtherBlessedModel(resolver.ResolverStrategy):
         }
 
 
-def channels(candidate) -> dict:
+def channels(candidate: types.BaseChannel) -> dict:
     """Channels of the resolver node, given the trainer's model channel."""
-    from tfx import types
-
     return {
         CANDIDATE: candidate,
         MODEL: types.Channel(type=standard_artifacts.Model),

@@ -15,7 +15,7 @@ from apache_beam.runners.portability.fn_api_runner import fn_runner
 class ProcessRunner(fn_runner.FnApiRunner):
     """FnApiRunner whose workers know the options of the job."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         # Nothing is staged, so the token stands for nothing; it must be there.
         self._told = beam_provision_api_pb2.ProvisionInfo(retrieval_token="unused")  # noqa: S106
         super().__init__(provision_info=fn_runner.ExtendedProvisionInfo(self._told))

@@ -5,6 +5,10 @@ those properties. It covers what `reachable_code` reaches from the function or c
 that TFX calls, as it is executed: a comment changes it no more than a function that
 the node does not use. What runs whether or not a result is cached, such as a driver,
 has its say in the other properties and is no part of it.
+
+TFX's StatisticsGen and ExampleValidator have no digest: they execute libraries alone,
+and work on what ingestion made. Another version of a library ingests again, and new
+examples are no cache hit downstream.
 """
 
 import functools
@@ -30,61 +34,66 @@ _LIBRARIES = (
     "tfx",
     "tfx-bsl",  # reads the examples that Transform analyses
 )
-# What TFX calls of ours, for every node whose code is part of its cache key.
+# What is called of ours, for every node whose code is part of its cache key: by TFX,
+# and by -m in the pods that train along.
 ENTRIES = {
-    "CocoExampleGen": ("components.coco_example_gen.executor", "Executor"),
-    "DataGate": ("components.data_gate.executor", "Executor"),
-    "Transform": ("model.examples.preprocessing", "preprocessing_fn"),
-    "Trainer": ("model.run_fn", "run_fn"),
-    "CocoEvaluator": ("components.coco_evaluator.executor", "Executor"),
-    "ServingValidator": ("components.serving_validator.executor", "Executor"),
+    "CocoExampleGen": ("components.coco_example_gen.executor.Executor",),
+    "DataGate": ("components.data_gate.executor.Executor",),
+    "Transform": ("model.examples.preprocessing.preprocessing_fn",),
+    "Trainer": ("model.run_fn.run_fn", "model.train.train_worker"),
+    "CocoEvaluator": ("components.coco_evaluator.executor.Executor",),
+    "ServingValidator": ("components.serving_validator.executor.Executor",),
 }
 
 
 def of_node(node_id: str) -> str:
-    """Digest of the code of one of `ENTRIES`, as `of_entry` makes it."""
-    return of_entry(*ENTRIES[node_id])
+    """Digest of the code of one of `ENTRIES`, as `of_entries` makes it."""
+    return of_entries(*ENTRIES[node_id])
 
 
 @functools.cache
-def of_entry(module: str, *names: str) -> str:
-    """Digest of what can be executed from an entry on, and of the library versions.
+def of_entries(*entries: str) -> str:
+    """Digest of what can be executed from entries on, and of the library versions.
 
     Args:
-        module: dotted name below one of `module_code.PACKAGES`.
-        names: functions or classes that it defines.
+        entries: as `reachable_code.reach` takes them.
 
     Returns:
         16 hexadecimal digits.
 
     Raises:
-        LookupError: the module is none of ours, or does not define a name.
+        LookupError: one is no module of ours, nor defined by one.
     """
     digest = hashlib.sha256()
-    parts = reachable_code.reach(module, names).parts
-    for (place, part), text in sorted(parts.items()):
+    parts = reachable_code.reach(*entries).parts
+    statements = sorted(
+        (place, turn, part, text)
+        for (place, part), said in parts.items()
+        for turn, text in said
+    )
+    for place, _, part, text in statements:
         digest.update(f"{place}:{part}={text}\n".encode())
     for library in _LIBRARIES:
         digest.update(f"{library}={importlib.metadata.version(library)}\n".encode())
     return digest.hexdigest()[:16]
 
 
-def reached(module: str, *names: str) -> dict[str, set[str]]:
+def reached(*entries: str) -> dict[str, set[str]]:
     """What a digest covers: names and files, by module or package.
 
     Raises:
-        LookupError: as in `of_entry`.
+        LookupError: as in `of_entries`.
     """
     found: dict[str, set[str]] = {}
-    for place, part in reachable_code.reach(module, names).parts:
+    for place, part in reachable_code.reach(*entries).parts:
         found.setdefault(place, set()).add(part)
     return found
 
 
-def libraries(module: str, *names: str) -> set[str]:
+def libraries(*entries: str) -> set[str]:
     """Modules of others that the code of a digest uses, the standard library's too.
 
     Raises:
-        LookupError: as in `of_entry`.
+        LookupError: as in `of_entries`.
     """
-    return reachable_code.reach(module, names).libraries
+    return reachable_code.reach(*entries).libraries

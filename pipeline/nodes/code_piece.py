@@ -4,17 +4,22 @@ Left out is what is not executed: comments, formatting, docstrings, `pass`, and 
 annotations of variables and functions. Beam reads those of a function that it maps,
 but only to check types and to choose how values travel. Kept are annotations in the
 body of a class, which dataclasses, pydantic and msgspec build upon, and those of a
-function with a decorator that is not known: it may read them.
+function with a decorator that is not known: it may read them. So code that takes
+docstrings or annotations for data (`__doc__`, `typing.get_type_hints`) is not seen to
+change with them.
 """
 
 import ast
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-# They record nothing outside of what they decorate, and read no annotation. Keras
-# looks for a registered class only when it loads a file of its own, which no node does.
+from pipeline.nodes import bound_names
+
+# Where they are defined. They record nothing outside of what they decorate, and read no
+# annotation. Keras looks for a registered class only when it loads a file of its own,
+# which no node does.
 _PLAIN_DECORATORS = (
     "classmethod",
     "contextlib.contextmanager",
@@ -26,8 +31,8 @@ _PLAIN_DECORATORS = (
     "keras.saving.register_keras_serializable",
     "property",
     "staticmethod",
-    "tf.custom_gradient",
-    "tf.function",
+    "tensorflow.custom_gradient",
+    "tensorflow.function",
 )
 _OWN_PLACE = ("__file__", "__package__", "__path__", "__spec__")
 _READING_DATA = (
@@ -35,21 +40,8 @@ _READING_DATA = (
     *("open_binary", "open_text", "read_binary", "read_text"),
 )
 _IMPORTING = ("__import__", "import_module", "run_module")
-
-
-@dataclasses.dataclass(frozen=True)
-class Import:
-    """One name of an import statement.
-
-    Attributes:
-        bound: the name it gets.
-        target: dotted name of what is bound: `model` for `import model.loss.losses`.
-        loaded: dotted name of what is looked for: `model.loss.losses`.
-    """
-
-    bound: str
-    target: str
-    loaded: str
+# They reach names of the module they stand in that are not written down.
+_NAMING_ANY = ("eval", "exec", "globals", "locals", "vars")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,19 +53,26 @@ class Uses:
         imports: made inside of the statement.
         texts: that may name a module, as `-m` takes it or as a file.
         data: packages whose files are read; empty for the module's own.
+        any_name: whether any name of the module may be meant, as by `globals()`.
     """
 
     chains: frozenset[tuple[str, ...]]
-    imports: tuple[Import, ...]
+    imports: tuple[bound_names.Import, ...]
     texts: frozenset[str]
     data: frozenset[str]
+    any_name: bool
 
 
 class Piece:
-    """A statement of a tree that went through `bare`."""
+    """A statement of a tree that went through `bare`.
 
-    def __init__(self, node: ast.stmt, package: str):
+    Attributes:
+        turn: orders it among the statements of its module; 0 where no order counts.
+    """
+
+    def __init__(self, node: ast.stmt, package: str, turn: int) -> None:
         """Takes a statement of a module in `package`."""
+        self.turn = turn
         self._node = node
         self._package = package
 
@@ -92,32 +91,36 @@ class Piece:
             tuple(found.imports),
             frozenset(found.texts),
             frozenset(found.data),
+            found.any_name,
         )
 
 
-def bare(tree: ast.Module) -> ast.Module:
+def bare(tree: ast.Module, names: bound_names.BoundNames) -> ast.Module:
     """Takes out of a tree what is not executed."""
-    return _Stripper().visit(tree)
+    return _Stripper(names).visit(tree)
 
 
-def may_register(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
+def may_register(
+    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef,
+    names: bound_names.BoundNames,
+) -> bool:
     """Whether decorators may leave the definition where others find it."""
-    return any(_dotted(each) not in _PLAIN_DECORATORS for each in node.decorator_list)
+    targets = set().union(*(names.targets(_dotted(d)) for d in node.decorator_list))
+    return not targets <= {*_PLAIN_DECORATORS}
 
 
-def imports_of(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[Import]:
-    """The names of an import statement in a module of `package`."""
-    if isinstance(node, ast.Import):
-        for alias in node.names:
-            target = alias.name if alias.asname else alias.name.partition(".")[0]
-            yield Import(alias.asname or target, target, alias.name)
-        return
-    above = package.split(".")[: len(package.split(".")) - node.level + 1]
-    base = [".".join(above)] if node.level else []
-    origin = ".".join([*base, *([node.module] if node.module else [])])
-    for alias in node.names:
-        target = f"{origin}.{alias.name}"
-        yield Import(alias.asname or alias.name, target, target)
+def evaluates_names(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether a bare function that registers nothing looks up names when defined."""
+    calls = [each for each in node.decorator_list if isinstance(each, ast.Call)]
+    evaluated: list[ast.AST | None] = [*node.args.defaults, *node.args.kw_defaults]
+    for call in calls:
+        evaluated += [*call.args, *call.keywords]
+    return any(
+        isinstance(each, ast.Name)
+        for value in evaluated
+        if value is not None
+        for each in ast.walk(value)
+    )
 
 
 def _dotted(node: ast.expr) -> str:
@@ -132,7 +135,8 @@ def _is_own_name(node: ast.expr | None) -> bool:
 class _Stripper(ast.NodeTransformer):
     """Changes the tree in place."""
 
-    def __init__(self):
+    def __init__(self, names: bound_names.BoundNames) -> None:
+        self._names = names
         self._in_class = False
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
@@ -144,7 +148,7 @@ class _Stripper(ast.NodeTransformer):
     def visit_FunctionDef(
         self, node: ast.FunctionDef | ast.AsyncFunctionDef
     ) -> ast.AST:
-        if not may_register(node):
+        if not may_register(node, self._names):
             node.returns = None
             for argument in _arguments(node.args):
                 argument.annotation = None
@@ -179,12 +183,13 @@ def _arguments(arguments: ast.arguments) -> Iterable[ast.arg]:
 class _Collector(ast.NodeVisitor):
     """Gathers what `Uses` holds. Names are not told from local ones of equal name."""
 
-    def __init__(self, package: str):
+    def __init__(self, package: str) -> None:
         self._package = package
         self.chains: set[tuple[str, ...]] = set()
-        self.imports: list[Import] = []
+        self.imports: list[bound_names.Import] = []
         self.texts: set[str] = set()
         self.data: set[str] = set()
+        self.any_name = False
 
     def visit_Name(self, node: ast.Name) -> None:
         if not isinstance(node.ctx, ast.Store):
@@ -206,7 +211,7 @@ class _Collector(ast.NodeVisitor):
             self.visit(node.value)
 
     def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
-        self.imports.extend(imports_of(node, self._package))
+        self.imports.extend(bound_names.imports_of(node, self._package))
 
     visit_ImportFrom = visit_Import
 
@@ -217,11 +222,15 @@ class _Collector(ast.NodeVisitor):
             self.texts.add(text)
 
     def visit_Call(self, node: ast.Call) -> None:
+        if isinstance(node.func, ast.Name) and node.func.id in _NAMING_ANY:
+            self.any_name = True
         called = _dotted(node).rpartition(".")[2]
         first = node.args[0] if node.args else None
         text = first.value if isinstance(first, ast.Constant) else None
         if called in _IMPORTING and isinstance(text, str):
             self.texts.add(text)
+        if called in _IMPORTING and _is_own_name(first):
+            self.any_name = True
         if called in _READING_DATA and isinstance(text, str):
             self.data.add(text)
             node = ast.Call(node.func, node.args[1:], node.keywords)

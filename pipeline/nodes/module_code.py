@@ -1,18 +1,23 @@
 """A module of ours as the statements it consists of, read and not imported."""
 
 import ast
+import collections
 import dataclasses
 import functools
 import importlib.util
 import pathlib
 from collections.abc import Iterator
 
-from pipeline.nodes import code_piece
+from pipeline.nodes import bound_names, code_piece
 
 PACKAGES = ("foundation", "model", "components", "pipeline", "schemas")
 _Imports = ast.Import | ast.ImportFrom
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _Assignment = ast.Assign | ast.AnnAssign | ast.AugAssign
+_Literal = ast.Constant | ast.JoinedStr | ast.Dict | ast.List | ast.Set | ast.Tuple
+# Builtins that change what they are given, or execute anything.
+_ACTING = ("__import__", "delattr", "eval", "exec", "setattr")
+_OF_PROPERTIES = ("deleter", "getter", "setter")
 
 
 @dataclasses.dataclass
@@ -23,7 +28,8 @@ class Module:
         package: dotted name of the package it is in; of a package, its own.
         definitions: functions, classes and variables, each with all statements that
             bind it.
-        imports: names that imports bind, each with the dotted names it may stand for.
+        imports: names that imports bind, each with the dotted names it may stand for,
+            and these with their turn.
         loads: dotted names that importing the module makes Python look for.
         on_import: statements that may do something beside binding names.
         as_script: the statements for a module that is run and not imported.
@@ -33,7 +39,7 @@ class Module:
     package: str
     path: pathlib.Path
     definitions: dict[str, list[code_piece.Piece]]
-    imports: dict[str, list[str]]
+    imports: dict[str, dict[str, int]]
     loads: list[str]
     on_import: list[code_piece.Piece]
     as_script: list[code_piece.Piece]
@@ -65,10 +71,10 @@ def read(name: str) -> Module | None:
     is_package = path.name == "__init__.py"
     package = name if is_package else name.rpartition(".")[0]
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     found = Module(name, package, path, {}, {}, [], [], [])
-    for statement in code_piece.bare(tree).body:
-        _sort(statement, found, used)
+    sorter = _Sorter(tree, found)
+    for statement in code_piece.bare(tree, sorter.names).body:
+        sorter.add(statement)
     return found
 
 
@@ -94,39 +100,79 @@ def _data_below(folder: pathlib.Path) -> Iterator[pathlib.Path]:
             yield path
 
 
-def _sort(statement: ast.stmt, found: Module, used: set[str]) -> None:
-    """Adds a statement where it belongs.
+class _Sorter:
+    """Adds statements to a module, each where it belongs and with its turn.
 
-    Args:
-        used: the names that occur in the module, annotations included.
+    Turns tell the order in which import executes what is reached. Imports that only
+    give names share a turn with those beside them: their order is the linter's. No turn
+    has a function that looks up nothing when it is defined and whose name nothing else
+    binds. Every class has one, since its body is executed.
     """
-    piece = code_piece.Piece(statement, found.package)
-    names = list(_bound(statement))
-    if isinstance(statement, _Imports):
-        made = _add_imports(statement, found)
-        # Nobody uses its name: somebody needs what importing it does.
-        if any(each.bound not in used and not _is_ours(each.target) for each in made):
-            found.on_import.append(piece)
-    elif _is_for_type_checkers(statement):
-        return
-    elif _is_for_script(statement):
-        found.as_script.append(piece)
-    else:
-        for name in names:
-            found.definitions.setdefault(name, []).append(piece)
-        if not _only_binds(statement):
-            found.on_import.append(piece)
-        for inner in _nested(statement):
-            if isinstance(inner, _Imports):
-                _add_imports(inner, found)
 
+    def __init__(self, tree: ast.Module, found: Module) -> None:
+        """Takes the tree with all that is in it, annotations included."""
+        self.names = bound_names.BoundNames(tree, found.package)
+        self._found = found
+        self._used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        self._bindings = collections.Counter(
+            name for statement in tree.body for name in _all_bound(statement, found)
+        )
+        self._executed = 0
 
-def _add_imports(statement: _Imports, found: Module) -> list[code_piece.Import]:
-    made = list(code_piece.imports_of(statement, found.package))
-    for each in made:
-        found.imports.setdefault(each.bound, []).append(each.target)
-        found.loads.append(each.loaded)
-    return made
+    def add(self, statement: ast.stmt) -> None:
+        found = self._found
+        if _is_for_type_checkers(statement):
+            return
+        piece = code_piece.Piece(statement, found.package, self._turn(statement))
+        if isinstance(statement, _Imports):
+            made = self._add_imports(statement, piece.turn)
+            if any(self._is_for_effect(each) for each in made):
+                found.on_import.append(piece)
+        elif _is_for_script(statement):
+            found.as_script.append(piece)
+        else:
+            for name in _bound(statement):
+                found.definitions.setdefault(name, []).append(piece)
+            if not _only_binds(statement, self.names):
+                found.on_import.append(piece)
+            for inner in _nested(statement):
+                if isinstance(inner, _Imports):
+                    self._add_imports(inner, piece.turn)
+
+    def _turn(self, statement: ast.stmt) -> int:
+        if isinstance(statement, _Imports) and self._only_names(statement):
+            return 2 * self._executed + 1
+        if self._stands_anywhere(statement):
+            return 0
+        self._executed += 1
+        return 2 * self._executed
+
+    def _only_names(self, statement: _Imports) -> bool:
+        made = bound_names.imports_of(statement, self._found.package)
+        return not any(
+            self._is_for_effect(each) or self._bindings[each.bound] > 1 for each in made
+        )
+
+    def _stands_anywhere(self, statement: ast.stmt) -> bool:
+        return (
+            isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef)
+            and self._bindings[statement.name] == 1
+            and not self._bindings["*"]
+            and not code_piece.may_register(statement, self.names)
+            and not code_piece.evaluates_names(statement)
+        )
+
+    def _add_imports(self, statement: _Imports, turn: int) -> list[bound_names.Import]:
+        made = list(bound_names.imports_of(statement, self._found.package))
+        for each in made:
+            self._found.imports.setdefault(each.bound, {})[each.target] = turn
+            self._found.loads.append(each.loaded)
+        return made
+
+    def _is_for_effect(self, made: bound_names.Import) -> bool:
+        """Whether nobody uses the name: somebody needs what importing it does."""
+        is_unused = made.bound not in self._used and not _is_ours(made.target)
+        return made.bound == "*" or is_unused
 
 
 def _is_ours(target: str) -> bool:
@@ -145,10 +191,12 @@ def _is_for_type_checkers(statement: ast.stmt) -> bool:
     return ast.unparse(statement.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 
 
-def _only_binds(statement: ast.stmt) -> bool:
+def _only_binds(statement: ast.stmt, names: bound_names.BoundNames) -> bool:
     """Whether all there is to a statement are the names it binds."""
+    if any(_acts(called, names) for called in _called(statement)):
+        return False
     if isinstance(statement, _Definition):
-        return not code_piece.may_register(statement)
+        return not code_piece.may_register(statement, names)
     if not isinstance(statement, _Assignment):
         return False
     targets = (
@@ -159,6 +207,50 @@ def _only_binds(statement: ast.stmt) -> bool:
         for target in targets
         for node in ast.walk(target)
     )
+
+
+def _acts(called: ast.expr, names: bound_names.BoundNames) -> bool:
+    """Whether calling it executes code of ours that may leave something behind.
+
+    Libraries are taken to leave nothing, and so are classes that only build.
+    """
+    root: ast.AST = called
+    while isinstance(root, ast.Attribute | ast.Subscript | ast.Call):
+        root = root.func if isinstance(root, ast.Call) else root.value
+    if not isinstance(root, ast.Name):
+        return not isinstance(root, _Literal)
+    built = names.building_class(root.id) if root is called else None
+    if built is not None and not code_piece.may_register(built, names):
+        return False
+    return any(
+        target in (bound_names.OWN, *_ACTING) or _is_ours(target)
+        for target in names.targets(root.id)
+    )
+
+
+def _called(statement: ast.stmt) -> Iterator[ast.expr]:
+    """What a statement calls when it is executed, decorators of methods included."""
+    waiting: list[ast.AST] = [statement]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Call):
+            yield node.func
+        if isinstance(node, _Definition) and node is not statement:
+            for each in node.decorator_list:
+                if getattr(each, "attr", "") not in _OF_PROPERTIES:
+                    yield each
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            waiting.extend((*node.decorator_list, node.args))
+        elif not isinstance(node, ast.Lambda):
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+def _all_bound(statement: ast.stmt, found: Module) -> Iterator[str]:
+    yield from _bound(statement)
+    for node in _nested(statement):
+        if isinstance(node, _Imports):
+            for each in bound_names.imports_of(node, found.package):
+                yield each.bound
 
 
 def _bound(statement: ast.stmt) -> Iterator[str]:

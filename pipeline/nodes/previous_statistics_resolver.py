@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from ml_metadata import metadata_store
 from tfx import types
 from tfx.dsl.components.common import resolver
 from tfx.types import standard_artifacts
@@ -29,7 +30,11 @@ class PreviousStatistics(resolver.ResolverStrategy):
     an unchanged run finds what it found before, and its gate is a cache hit.
     """
 
-    def resolve_artifacts(self, store, input_dict):
+    def resolve_artifacts(
+        self,
+        store: metadata_store.MetadataStore,
+        input_dict: dict[str, list[types.Artifact]],
+    ) -> dict[str, list[types.Artifact]]:
         """See the base class; keys are `CURRENT` and `STATISTICS`."""
         current = input_dict.get(CURRENT, [])
         found = []

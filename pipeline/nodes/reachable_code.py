@@ -7,30 +7,34 @@ of a module: of what decides which name is meant at run time, everything is reac
   it; and with each of them every name in it, also one that a local variable hides.
 - A module of ours that is passed on, or asked for a name it does not define, or
   imported with `*`, or named in a text (`-m model.train.train_worker`, `probe.py`), is
-  reached as a whole; a package with all modules in it.
+  reached as a whole; a package with all modules in it. So is a module that looks up
+  its own names at run time, by `globals()`, `eval` or `sys.modules`.
 - A module is loaded when something in it is reached, and then so are all modules of
   ours that it imports. Of a module that is loaded those statements are reached which
   do more than bind names: expressions, conditions and loops, what sets attributes or
-  items, imports whose name is not used, and definitions with a decorator that may
-  record them. An assignment is taken to do no more than bind its names.
+  items, imports whose name is not used, definitions with a decorator that may record
+  them, and what calls a function of ours for its value (`X = register("a", f)`). Any
+  other assignment or class is taken to do no more than bind its names.
 - Files of a package are reached by `files("package")` or `PackageLoader("package")`,
   and those beside a module by its `__file__`.
-Reaching one of `TELLING` ends there. Names that are put together at run time from
-texts are not seen, nor are classes that only a base class keeps a list of.
+Reaching one of `TELLING` ends there. Not seen are names of other modules that are put
+together at run time from texts, classes that only a base class keeps a list of, what a
+library that is called for a value records of ours, and the order in which modules are
+imported.
 """
 
 import dataclasses
 import hashlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from pipeline.nodes import code_piece, module_code
 
 # These tell people what was done or how far it is, and decide nothing of what is stored
 # in examples, models or verdicts: a change in them must not train again. The page of an
-# ingestion that is not repeated stays as it was drawn.
+# ingestion that is not repeated stays as it was drawn. What words a message is no such
+# module: the gate writes messages of problems into its verdict.
 TELLING = (
-    "components.coco_example_gen.quoting",
     "components.coco_example_gen.report.report_page",
     "components.coco_example_gen.report.report_pictures",
     "components.coco_example_gen.report.report_tables",
@@ -50,31 +54,30 @@ class Reached:
     """What was found.
 
     Attributes:
-        parts: by module or package, and name or file below it, a text that changes
-            when the part does.
+        parts: by module or package, and name or file below it, the statements: for
+            each its turn among those of the module, 0 where no order counts, and a text
+            that changes when it does.
         libraries: modules of others that are used, without what is below them.
     """
 
-    parts: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict)
+    parts: dict[tuple[str, str], tuple[tuple[int, str], ...]] = dataclasses.field(
+        default_factory=dict
+    )
     libraries: set[str] = dataclasses.field(default_factory=set)
 
 
-def reach(module: str, names: tuple[str, ...]) -> Reached:
-    """Follows the names of a module to all they use.
+def reach(*entries: str) -> Reached:
+    """Follows the names of modules to all they use.
+
+    Args:
+        entries: dotted names of functions and classes, and of modules run by -m.
 
     Raises:
-        LookupError: the module is none of ours, or does not define a name.
+        LookupError: one is no module of ours, nor defined by one.
     """
     walk = _Walk()
-    entry = walk.load(module)
-    if entry is None:
-        raise LookupError(f"{module} is no module of {module_code.PACKAGES}")
-    missing = [name for name in names if name not in entry.definitions]
-    if missing or not names:
-        what = ", ".join(missing) or "no name"
-        raise LookupError(f"{module} is asked for {what}, and defines no such thing")
-    for name in names:
-        walk.add(entry, name)
+    for entry in entries:
+        walk.enter(entry)
     walk.go_on()
     return walk.found
 
@@ -82,11 +85,23 @@ def reach(module: str, names: tuple[str, ...]) -> Reached:
 class _Walk:
     """The state of `reach`; `_waiting` are statements that are not followed yet."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.found = Reached()
         self._loaded: dict[str, module_code.Module | None] = {}
         self._resolved: set[tuple[str, ...]] = set()
         self._waiting: list[tuple[module_code.Module, code_piece.Piece]] = []
+
+    def enter(self, entry: str) -> None:
+        """Reaches a module as a whole, or what one defines."""
+        if self.load(entry) is not None:
+            self._resolve(tuple(entry.split(".")))
+            return
+        place, _, name = entry.rpartition(".")
+        module = self.load(place)
+        if module is None or name not in module.definitions:
+            ours = module_code.PACKAGES
+            raise LookupError(f"{entry} is no module of {ours}, nor defined by one")
+        self.add(module, name)
 
     def go_on(self) -> None:
         """Follows what waits until nothing is left."""
@@ -102,7 +117,7 @@ class _Walk:
         self._loaded[name] = module
         if module is not None:
             self._load_path(module.package)
-            self._note(module, ON_IMPORT, module.on_import)
+            self._note(module, ON_IMPORT, module.on_import, {})
             for each in module.loads:
                 self._load_path(each)
                 if each.endswith(".*"):
@@ -112,18 +127,20 @@ class _Walk:
     def add(self, module: module_code.Module, name: str) -> None:
         """Reaches a name of a module; what an import gives it is left to `_resolve`."""
         pieces = module.definitions.get(name, [])
-        self._note(module, name, pieces, module.imports.get(name, []))
+        self._note(module, name, pieces, module.imports.get(name, {}))
 
     def _note(
         self,
         module: module_code.Module,
         name: str,
         pieces: list[code_piece.Piece],
-        targets: Sequence[str] = (),
+        targets: Mapping[str, int],
     ) -> None:
         key = (module.name, name)
         if key not in self.found.parts and (pieces or targets):
-            self.found.parts[key] = " ".join([*(p.digest for p in pieces), *targets])
+            bound = [(turn, target) for target, turn in targets.items()]
+            said = [(piece.turn, piece.digest) for piece in pieces]
+            self.found.parts[key] = (*bound, *said)
             self._waiting.extend((module, piece) for piece in pieces)
 
     def _load_path(self, dotted: str) -> None:
@@ -133,6 +150,9 @@ class _Walk:
                 return
 
     def _follow(self, module: module_code.Module, uses: code_piece.Uses) -> None:
+        own = tuple(module.name.split("."))
+        if uses.any_name:
+            self._resolve(own)
         for each in uses.imports:
             self._load_path(each.loaded)
             if each.loaded.partition(".")[0] not in module_code.PACKAGES:
@@ -141,7 +161,8 @@ class _Walk:
             inner = [each.target for each in uses.imports if each.bound == root]
             self.add(module, root)
             for target in {*inner, *module.imports.get(root, ())}:
-                self._resolve((*target.split("."), *attributes))
+                meant = (*target.split("."), *attributes)
+                self._resolve(own if meant[:2] == ("sys", "modules") else meant)
         for text in uses.texts:
             self._follow_text(module, text)
         for package in uses.data:
@@ -178,7 +199,7 @@ class _Walk:
         for target in itertools.chain.from_iterable(module.imports.values()):
             if not module_code.read(target):  # else it is followed where it is used
                 self._resolve(tuple(target.split(".")))
-        self._note(module, AS_SCRIPT, module.as_script)
+        self._note(module, AS_SCRIPT, module.as_script, {})
         if module.is_package:
             self._add_files(module.name)
         for name in module.submodules():
@@ -201,4 +222,4 @@ class _Walk:
         for path in module.data_files():
             place = path.relative_to(module.path.parent).as_posix()
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            self.found.parts[package, place] = digest
+            self.found.parts[package, place] = ((0, digest),)

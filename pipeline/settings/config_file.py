@@ -17,7 +17,7 @@ from pipeline.settings import config
 class _StrictLoader(yaml.SafeLoader):
     """Safe, and two equal keys are an error instead of the first one lost."""
 
-    def construct_mapping(self, node, deep=False):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)

@@ -21,7 +21,7 @@ _TOLD = ("failed", "warned")
 # Counted and no fault of the data: these do not make a set an unclean one.
 _COUNTED = {
     "image_without_objects": "image(s) without objects",
-    "image_reencoded": "image(s) stored anew, being no 8-bit RGB JPEG or PNG",
+    "image_reencoded": "image(s) stored anew, being no plain RGB JPEG or PNG",
 }
 
 

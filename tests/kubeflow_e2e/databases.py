@@ -94,7 +94,9 @@ def _postgresql_program(name: str) -> str | None:
 
 
 def _run(command: list[str]) -> None:
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    if done.returncode:
+        raise RuntimeError(f"{command}: exit code {done.returncode}: {done.stderr}")
 
 
 def _background(folder: pathlib.Path, command: list[str]) -> subprocess.Popen:

@@ -14,7 +14,7 @@ from foundation import errors
 from pipeline.metadata import metadata_url, store
 
 # Two runs of twelve nodes, and two killed attempts of each: all of it is to take less.
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = pytest.mark.timeout(3600)
 
 NODES = 12
 RESOLVERS = {"LatestBlessedModel", "PreviousStatistics"}

@@ -16,7 +16,7 @@ from ml_metadata.proto import metadata_store_pb2
 
 from model.serve import export
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = pytest.mark.timeout(3600)
 
 PLACE = "gs://bucket/team"
 ROOT, SERVING = f"{PLACE}/artifacts", f"{PLACE}/serving"

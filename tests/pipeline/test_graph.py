@@ -94,6 +94,18 @@ def test_every_node_with_code_of_ours_carries_its_digest(nodes):
         assert "code_digest" in parameters(nodes[node]), node
 
 
+def test_what_tfx_computes_without_a_digest_is_of_what_has_one(nodes):
+    """Another version of TFDV ingests again, and so makes new statistics."""
+    for node, key, producer in (
+        ("ExampleValidator", "statistics", "StatisticsGen"),
+        ("StatisticsGen", "examples", "CocoExampleGen"),
+    ):
+        assert "code_digest" not in parameters(nodes[node])
+        (channel,) = nodes[node].inputs.inputs[key].channels
+        assert channel.producer_node_query.id == producer
+    assert "code_digest" in parameters(nodes["CocoExampleGen"])
+
+
 def test_thresholds_are_those_of_the_configuration():
     found = graph.eval_config(
         evaluator_settings.EvaluateConfig(

@@ -11,7 +11,10 @@ import subprocess
 import sys
 
 VARIABLE = "TF_ENABLE_ONEDNN_OPTS"
-_ASK = "from model.kernels import cpu_kernels; print(int(cpu_kernels.have_onednn()))"
+_ASK = """
+from model.kernels import compute_target
+print(int(compute_target.has_onednn()))
+"""
 
 
 def main() -> int:

@@ -27,17 +27,18 @@ class SmallPackage:
 
     def digest(self, module="top", *names):
         _forget()
-        return code_digest.of_entry(f"digested.{module}", *(names or ("run",)))
+        entries = [f"digested.{module}.{name}" for name in names or ("run",)]
+        return code_digest.of_entries(*entries)
 
     def reached(self):
         """Names by module, without the package's name before them."""
         _forget()
-        found = code_digest.reached("digested.top", "run")
+        found = code_digest.reached("digested.top.run")
         return {name.removeprefix("digested."): parts for name, parts in found.items()}
 
     def libraries(self):
         _forget()
-        return code_digest.libraries("digested.top", "run")
+        return code_digest.libraries("digested.top.run")
 
     def changes(self, **sources):
         """Whether the digest is another one when these modules are written."""
@@ -58,4 +59,4 @@ def make(tmp_path, monkeypatch):
 
 def _forget():
     module_code.read.cache_clear()
-    code_digest.of_entry.cache_clear()
+    code_digest.of_entries.cache_clear()

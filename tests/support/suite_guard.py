@@ -25,9 +25,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Guards the process that hands tests to workers; a worker is not guarded."""
+    minutes = config.getoption("suite_minutes")
+    if not minutes > 0.0:
+        raise pytest.UsageError(f"--suite-minutes is {minutes:g}, wanted more than 0")
     has_workers = config.getoption("dist", "no") != "no"
     if has_workers and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(SuiteGuard(config.getoption("suite_minutes")))
+        config.pluginmanager.register(SuiteGuard(minutes))
 
 
 class SuiteGuard:

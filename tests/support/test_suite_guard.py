@@ -54,3 +54,10 @@ def test_the_suite_ends_as_failed_and_names_the_test(tmp_path, first, options, r
 def test_a_suite_that_is_well_is_left_alone(tmp_path):
     ran = run(tmp_path, "def test_passes(): pass\n", "-k", "passes")
     assert ran.returncode == 0, ran.stdout
+
+
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan"])
+def test_minutes_that_no_suite_can_take_are_a_mistake_in_the_call(tmp_path, minutes):
+    ran = run(tmp_path, "def test_passes(): pass\n", "--suite-minutes", minutes)
+    assert ran.returncode == pytest.ExitCode.USAGE_ERROR
+    assert f"--suite-minutes is {minutes}, wanted more than 0" in ran.stderr

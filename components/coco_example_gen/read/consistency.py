@@ -1,4 +1,4 @@
-"""Checks what an annotation file says about itself, and mends what can be."""
+"""Checks what an annotation file says about itself, and repairs what can be."""
 
 import collections
 import itertools

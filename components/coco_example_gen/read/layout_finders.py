@@ -16,12 +16,12 @@ _FILES_TO_TRY = 20
 
 
 def _find_coco(root: pathlib.Path) -> sources.Layout | None:
-    files, passed_over = _instance_files(root / "annotations")
+    files, passed_over = _instance_files(root, root / "annotations")
     if not files:
-        files, passed_over = _instance_files(root)
+        files, passed_over = _instance_files(root, root)
         if len(files) < 2:  # one file is another layout
             return None
-    found = split_names.sort_files(files, lambda path: path.stem)
+    found = split_names.sort_files(root, files, lambda path: path.stem)
     if found.train is None:
         return None
     return sources.Layout(
@@ -36,7 +36,7 @@ def _find_coco(root: pathlib.Path) -> sources.Layout | None:
 def _find_roboflow(root: pathlib.Path) -> sources.Layout | None:
     found_files = root.glob(f"*/{ROBOFLOW_FILE}")
     files = sorted(path for path in found_files if path.is_file())
-    found = split_names.sort_files(files, lambda path: path.parent.name)
+    found = split_names.sort_files(root, files, lambda path: path.parent.name)
     if found.train is None:
         alone = root / ROBOFLOW_FILE
         if files or not alone.is_file():
@@ -63,7 +63,7 @@ def _find_panoptic(root: pathlib.Path) -> sources.Layout | None:
         return None
     if len(files) == 1:
         return sources.Layout("panoptic", root, _panoptic_source(root, files[0]), None)
-    found = split_names.sort_files(files, lambda path: path.stem)
+    found = split_names.sort_files(root, files, lambda path: path.stem)
     if found.train is None:
         raise _several_files(root, files, "panoptic")
     return sources.Layout(
@@ -116,9 +116,9 @@ def _folders(root: pathlib.Path) -> tuple[list[pathlib.Path], list[pathlib.Path]
 
 
 def _find_single(root: pathlib.Path) -> sources.Layout | None:
-    files, passed_over = _instance_files(root)
+    files, passed_over = _instance_files(root, root)
     if not files:
-        files, passed_over = _instance_files(root / "annotations")
+        files, passed_over = _instance_files(root, root / "annotations")
     if not files:
         return None
     if len(files) > 1:
@@ -141,7 +141,7 @@ def _several_files(
 
 
 def _instance_files(
-    folder: pathlib.Path,
+    root: pathlib.Path, folder: pathlib.Path
 ) -> tuple[list[pathlib.Path], tuple[str, ...]]:
     """The files that may hold COCO instances, and a sentence on each that does not.
 
@@ -159,7 +159,7 @@ def _instance_files(
         if reason is None:
             kept.append(path)
         else:
-            name = f"{path.parent.name}/{path.name}"
+            name = path.relative_to(root)
             passed_over.append(f"{name} is not used, it holds {reason}")
     return kept, tuple(passed_over)
 

@@ -24,6 +24,7 @@ def detect(root: pathlib.Path, wanted: str = "auto") -> Layout:
             its annotations are a link out of it.
     """
     _require_folder(root)
+    _require_utf8(root)
     known = layout_finders.FINDERS
     finders = known if wanted == "auto" else {wanted: known[wanted]}
     for find in finders.values():
@@ -82,6 +83,18 @@ def _require_folder(root: pathlib.Path) -> None:
             f"{root}: no such folder. Give the folder that holds the annotations and "
             "the images."
         )
+
+
+def _require_utf8(root: pathlib.Path) -> None:
+    """Work files and reports hold paths as UTF-8."""
+    try:
+        str(root).encode()
+    except UnicodeEncodeError:
+        shown = str(root).encode(errors="replace").decode()
+        raise errors.CocoFormatError(
+            f"{shown}: the path has a character that is no UTF-8, shown as ?. Rename "
+            "the folder, or give it by a link that has a plain name."
+        ) from None
 
 
 def _require_inside(layout: Layout) -> None:

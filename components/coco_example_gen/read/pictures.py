@@ -109,15 +109,17 @@ def decode(
         _load(image)
     notes: list[tuple[str, str]] = []
     turn = _turn(image, height, width, notes)
-    plain = picture_formats.plain_format(image, content)
+    reason = picture_formats.why_not_plain(image, content)
     notes += _suffix_notes(picture_formats.STORED_AS.get(image.format or ""), suffix)
-    if plain and turn is None:
+    if reason is None and turn is None:
+        plain = picture_formats.STORED_AS[image.format or ""]
         if plain == "jpeg":
             across, down = (max(side // _DRAFT, 1) for side in image.size)
             image.draft("L", (across, down))
         _load(image)
         return Picture(content, plain, tuple(notes))
-    told = f"{image.format} in mode {image.mode} became a PNG"
+    told = f"{image.format} in mode {image.mode} became a PNG: it "
+    told += reason or "is turned by its EXIF orientation"
     if getattr(image, "is_animated", False):
         notes.append(("several_frames", "holds several pictures, the first is taken"))
     _load(image)

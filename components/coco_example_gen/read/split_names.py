@@ -32,24 +32,27 @@ class Sorted:
 
 
 def sort_files(
-    files: Sequence[pathlib.Path], name_of: Callable[[pathlib.Path], str]
+    root: pathlib.Path,
+    files: Sequence[pathlib.Path],
+    name_of: Callable[[pathlib.Path], str],
 ) -> Sorted:
     """Finds the training file and the held-out one by words in their names.
 
     A test split is used only when there is no validation split.
 
+    Args:
+        root: the folder below which all of them lie.
+
     Raises:
         CocoFormatError: two files look like the same split.
     """
-    train = _with_word(files, name_of, _TRAIN_WORDS, "training")
+    train = _with_word(root, files, name_of, _TRAIN_WORDS, "training")
     others = [path for path in files if path != train]
-    held_out = _with_word(others, name_of, _EVAL_WORDS, "validation")
+    held_out = _with_word(root, others, name_of, _EVAL_WORDS, "validation")
     if held_out is None:
-        held_out = _with_word(others, name_of, _TEST_WORDS, "test")
+        held_out = _with_word(root, others, name_of, _TEST_WORDS, "test")
     ignored = tuple(
-        f"{path.parent.name}/{path.name} is not used"
-        for path in others
-        if path != held_out
+        f"{path.relative_to(root)} is not used" for path in others if path != held_out
     )
     return Sorted(train, held_out, ignored)
 
@@ -77,6 +80,7 @@ def sort_folders(folders: Sequence[pathlib.Path]) -> Sorted:
 
 
 def _with_word(
+    root: pathlib.Path,
     files: Sequence[pathlib.Path],
     name_of: Callable[[pathlib.Path], str],
     words: Sequence[str],
@@ -86,9 +90,9 @@ def _with_word(
         path for path in files if any(word in name_of(path).lower() for word in words)
     ]
     if len(found) > 1:
-        names = ", ".join(f"{path.parent.name}/{path.name}" for path in found[:10])
+        names = ", ".join(str(path.relative_to(root)) for path in found[:10])
         raise errors.CocoFormatError(
-            f"{found[0].parent.parent}: {len(found)} annotation files look like the "
+            f"{root}: {len(found)} annotation files look like the "
             f"{purpose} split: {names}. Keep one of them."
         )
     return found[0] if found else None

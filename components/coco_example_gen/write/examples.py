@@ -56,7 +56,12 @@ def draw_objects(
     drawn = []
     for planned, found in _masks(image, root):
 
-        def tell(kind, message, action, annotation_id=planned.annotation_id):
+        def tell(
+            kind: str,
+            message: str,
+            action: str,
+            annotation_id: int = planned.annotation_id,
+        ) -> None:
             ids = (image.image_id, annotation_id)
             log.add(problems.Problem(kind, file, message, action, *ids))
 

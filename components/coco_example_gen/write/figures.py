@@ -11,6 +11,8 @@ import hashlib
 import heapq
 from collections.abc import Iterable, Mapping
 
+import msgspec
+
 # COCO's limits, px²: small is below the first, large is from the second on.
 SIZES = ("small", "medium", "large")
 _SIZE_LIMITS = (32**2, 96**2)
@@ -31,8 +33,7 @@ class Instance:
     area: int
 
 
-@dataclasses.dataclass
-class Figures:
+class Figures(msgspec.Struct):
     """Of the images of a shard, or of several added up; crowds are left out.
 
     Attributes:
@@ -44,23 +45,23 @@ class Figures:
         samples: category_id -> images drawn by lot, as (lot, image_id).
     """
 
-    instances_per_image: collections.Counter[int] = dataclasses.field(
+    instances_per_image: collections.Counter[int] = msgspec.field(
         default_factory=collections.Counter
     )
-    long_sides: collections.Counter[int] = dataclasses.field(
+    long_sides: collections.Counter[int] = msgspec.field(
         default_factory=collections.Counter
     )
-    area_shares: collections.Counter[int] = dataclasses.field(
+    area_shares: collections.Counter[int] = msgspec.field(
         default_factory=collections.Counter
     )
-    class_sizes: dict[int, collections.Counter[str]] = dataclasses.field(
+    class_sizes: dict[int, collections.Counter[str]] = msgspec.field(
         default_factory=dict
     )
-    class_images: collections.Counter[int] = dataclasses.field(
+    class_images: collections.Counter[int] = msgspec.field(
         default_factory=collections.Counter
     )
-    crowded: list[tuple[int, int, str]] = dataclasses.field(default_factory=list)
-    samples: dict[int, list[tuple[str, int]]] = dataclasses.field(default_factory=dict)
+    crowded: list[tuple[int, int, str]] = msgspec.field(default_factory=list)
+    samples: dict[int, list[tuple[str, int]]] = msgspec.field(default_factory=dict)
 
     def count(
         self,
@@ -86,18 +87,18 @@ class Figures:
             self.class_images[category_id] += 1
             self._sample(category_id, [(_lot(image_id, category_id), image_id)])
 
-    def add(self, content: Mapping) -> None:
-        """Adds another's attributes, as they are read from JSON."""
-        for key in ("instances_per_image", "long_sides", "area_shares", "class_images"):
-            counter = getattr(self, key)
-            for number, count in content[key].items():  # JSON keys are texts
-                counter[int(number)] += count
-        for category_id, sizes in content["class_sizes"].items():
-            known = self.class_sizes.setdefault(int(category_id), collections.Counter())
+    def add(self, other: "Figures") -> None:
+        """Adds the figures of other images, and leaves those as they are."""
+        self.instances_per_image.update(other.instances_per_image)
+        self.long_sides.update(other.long_sides)
+        self.area_shares.update(other.area_shares)
+        for category_id, sizes in other.class_sizes.items():
+            known = self.class_sizes.setdefault(category_id, collections.Counter())
             known.update(sizes)
-        self._crowd(tuple(row) for row in content["crowded"])
-        for category_id, rows in content["samples"].items():
-            self._sample(int(category_id), [tuple(row) for row in rows])
+        self.class_images.update(other.class_images)
+        self._crowd(other.crowded)
+        for category_id, rows in other.samples.items():
+            self._sample(category_id, rows)
 
     def _crowd(self, rows: Iterable[tuple[int, int, str]]) -> None:
         self.crowded = heapq.nsmallest(MAX_CROWDED, [*self.crowded, *rows])

@@ -80,23 +80,25 @@ def write(
                 list(split.sources),
                 split.planned(first, first + IMAGES_PER_SHARD),
             )
-            with tf.io.gfile.GFile(shard.plan_path, "wb") as file:
-                file.write(msgspec.json.encode(plan))
+            write_bytes(shard.plan_path, msgspec.json.encode(plan))
             shards.append(shard)
     return shards
 
 
 def read(path: str) -> Plan:
     """Reads one plan that `write` left."""
-    with tf.io.gfile.GFile(path, "rb") as file:
-        return msgspec.json.decode(file.read(), type=Plan)
+    return msgspec.json.decode(read_bytes(path), type=Plan)
 
 
 def write_text(path: str, text: str) -> None:
+    write_bytes(path, text.encode("utf-8", "replace"))  # of names that are not UTF-8
+
+
+def write_bytes(path: str, content: bytes) -> None:
     with tf.io.gfile.GFile(path, "wb") as file:
-        file.write(text.encode("utf-8", "replace"))  # of names that are not UTF-8
+        file.write(content)
 
 
-def read_text(path: str) -> str:
-    with tf.io.gfile.GFile(path, "r") as file:
+def read_bytes(path: str) -> bytes:
+    with tf.io.gfile.GFile(path, "rb") as file:
         return file.read()

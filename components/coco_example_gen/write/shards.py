@@ -2,13 +2,12 @@
 
 import collections
 import contextlib
-import dataclasses
-import json
 import os
 import pathlib
+import typing
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
+import msgspec
 import tensorflow as tf
 
 from components.coco_example_gen import problems, safe_paths
@@ -28,7 +27,7 @@ _RECORD_OPTIONS = tf.io.TFRecordOptions(record_files.COMPRESSION, compression_le
 _bar: progress.Task | None = None  # a worker in a process of its own has none
 
 
-class Stored(NamedTuple):
+class Stored(typing.NamedTuple):
     """An image by its file below the data root and its id."""
 
     file: str
@@ -38,8 +37,7 @@ class Stored(NamedTuple):
         return f"{self.file} (image {self.image_id})"
 
 
-@dataclasses.dataclass
-class Result:
+class Result(msgspec.Struct):
     """What became of one shard, or of several added up.
 
     Attributes:
@@ -52,15 +50,23 @@ class Result:
     images: int = 0
     images_without_objects: int = 0
     crowds: int = 0
-    objects: collections.Counter[int] = dataclasses.field(
+    objects: collections.Counter[int] = msgspec.field(
         default_factory=collections.Counter
     )
-    names: dict[int, str] = dataclasses.field(default_factory=dict)
-    pictures: dict[str, Stored] = dataclasses.field(default_factory=dict)
-    sources: collections.Counter[int] = dataclasses.field(
+    names: dict[int, str] = msgspec.field(default_factory=dict)
+    pictures: dict[str, Stored] = msgspec.field(default_factory=dict)
+    sources: collections.Counter[int] = msgspec.field(
         default_factory=collections.Counter
     )
-    histograms: figures.Figures = dataclasses.field(default_factory=figures.Figures)
+    histograms: figures.Figures = msgspec.field(default_factory=figures.Figures)
+
+
+class _Outcome(msgspec.Struct):
+    """What a shard leaves: its result, and counts and examples of its problems."""
+
+    result: Result
+    counts: dict[str, int]
+    examples: list[problems.Problem]
 
 
 @contextlib.contextmanager
@@ -98,12 +104,8 @@ def write_records(shard: plans.Shard) -> None:
             if serialized is not None:
                 writer.write(serialized)
             advance(1)
-    content = {
-        "result": vars(result),
-        "counts": log.counts,
-        "examples": [dataclasses.asdict(problem) for problem in log.examples],
-    }
-    plans.write_text(shard.result_path, json.dumps(content, default=vars))
+    outcome = _Outcome(result, log.counts, log.examples)
+    plans.write_bytes(shard.result_path, msgspec.json.encode(outcome))
 
 
 def publish(shards: Iterable[plans.Shard]) -> None:
@@ -118,23 +120,38 @@ def read_results(
     """Adds the results up by split, and their problems to the log."""
     total: dict[str, Result] = {}
     for shard in shards:
-        content = json.loads(plans.read_text(shard.result_path))
-        found = [problems.Problem(**row) for row in content["examples"]]
+        content = plans.read_bytes(shard.result_path)
+        outcome = msgspec.json.decode(content, type=_Outcome, dec_hook=_counter)
         with tf.io.gfile.GFile(shard.problems_path, "r") as lines:
-            log.merge(content["counts"], found, lines)
-        part, so_far = content["result"], total.setdefault(shard.split, Result())
-        so_far.images += part["images"]
-        so_far.images_without_objects += part["images_without_objects"]
-        so_far.crowds += part["crowds"]
-        for category_id, count in part["objects"].items():  # JSON keys are texts
-            so_far.objects[int(category_id)] += count
-        so_far.names |= {int(key): name for key, name in part["names"].items()}
-        for position, count in part["sources"].items():
-            so_far.sources[int(position)] += count
-        for digest, stored in part["pictures"].items():
-            _note_picture(digest, Stored(*stored), so_far, log)
-        so_far.histograms.add(part["histograms"])
+            log.merge(outcome.counts, outcome.examples, lines)
+        _add_up(total.setdefault(shard.split, Result()), outcome.result, log)
     return total
+
+
+def _counter(wanted: type, counts: object) -> object:
+    """Decodes a `Counter`, which msgspec writes, yet does not read by itself.
+
+    Args:
+        wanted: such as `Counter[int]`.
+        counts: what JSON holds, a dict.
+    """
+    if typing.get_origin(wanted) is not collections.Counter:
+        raise NotImplementedError(f"no way to decode a {wanted}")
+    (key,) = typing.get_args(wanted)
+    return collections.Counter(msgspec.convert(counts, dict[key, int], str_keys=True))
+
+
+def _add_up(total: Result, part: Result, log: problems.ProblemLog) -> None:
+    """Adds another shard's result; pictures that both of them hold are told."""
+    total.images += part.images
+    total.images_without_objects += part.images_without_objects
+    total.crowds += part.crowds
+    total.objects.update(part.objects)
+    total.names |= part.names
+    total.sources.update(part.sources)
+    for digest, stored in part.pictures.items():
+        _note_picture(digest, stored, total, log)
+    total.histograms.add(part.histograms)
 
 
 def _record_of(

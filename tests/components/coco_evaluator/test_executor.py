@@ -6,7 +6,7 @@ from google.protobuf import json_format
 from tensorflow_model_analysis.proto import config_pb2
 from tfx.types import standard_artifacts
 
-from components.coco_evaluator import component, executor
+from components.coco_evaluator import executor
 from foundation import errors
 
 STRIPE = (3, 8, 0, 8, 32)  # red, over the full width: the model draws it exactly
@@ -155,20 +155,3 @@ def test_a_candidate_that_cannot_be_loaded_stops_the_run(artifacts, tmp_path):
     (tmp_path / "model" / "Format-Serving").mkdir()
     with pytest.raises(errors.ModelFileError, match="no saved_model.pb"):
         run(artifacts)
-
-
-def test_the_component_declares_what_the_graph_connects(artifacts):
-    from tfx import types
-
-    channels = {
-        "examples": types.Channel(type=standard_artifacts.Examples),
-        "model": types.Channel(type=standard_artifacts.Model),
-    }
-    node = component.CocoEvaluator(**channels, eval_config=eval_config(0.5))
-    assert set(node.outputs) == {"evaluation", "blessing"}
-    assert "baseline_model" not in node.inputs
-    node = component.CocoEvaluator(
-        **channels, eval_config="{}", baseline_model=channels["model"]
-    )
-    assert "baseline_model" in node.inputs
-    assert node.exec_properties["example_split"] == "eval"

@@ -101,6 +101,13 @@ def test_a_class_with_two_floors_is_refused():
         thresholds.parse(text_of(metric))
 
 
+def test_a_slice_that_asks_for_nothing_is_refused():
+    slices = sliced(config_pb2.MetricThreshold(), **CLASS)
+    metric = config_pb2.MetricConfig(class_name="MaskAP", per_slice_thresholds=slices)
+    with pytest.raises(errors.ConfigError, match="a slice without a lower bound"):
+        thresholds.parse(text_of(metric))
+
+
 def test_thresholds_outside_of_a_metric_are_refused():
     spec = config_pb2.MetricsSpec(
         thresholds={"mask_ap": value(lower_bound={"value": 0.5})}

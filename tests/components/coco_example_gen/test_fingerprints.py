@@ -1,11 +1,10 @@
-import io
 import os
 
 import pytest
 from PIL import Image
 
 from components.coco_example_gen import fingerprints
-from components.coco_example_gen.read import layouts, picture_formats
+from components.coco_example_gen.read import layouts
 
 
 def fingerprint(coco_folder):
@@ -114,15 +113,6 @@ def test_a_picture_counts_whatever_its_name(coco_folder, ingest, name):
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + 1))
     assert fingerprint(coco_folder) != before
     assert len(ingest(coco_folder.root).records("train")) == 1
-
-
-def test_pictures_of_every_format_are_known_by_their_head():
-    for name in picture_formats.READ:
-        head = io.BytesIO()
-        Image.new("RGB", (5, 4)).save(head, format=name)
-        assert picture_formats.begins_like_picture(head.getvalue()[:16]), name
-    for text in (b"", b"a note", b"{}", b"# read me", b"0 0.5 0.5 0.1 0.1\n"):
-        assert not picture_formats.begins_like_picture(text)
 
 
 def test_what_lies_outside_of_the_data_is_not_read(coco_folder, tmp_path):

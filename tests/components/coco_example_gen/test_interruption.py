@@ -70,7 +70,7 @@ for moment in sys.argv[3:]:
     assert in_child(lambda: ingest(folder)) == 0
 """
 _MOMENTS = {
-    "plans.read_text.1": 0,  # every shard is written, none is published
+    "shards.read_results.1": 0,  # every shard is written, none is published
     "examples.build.1": 0,
     "examples.build.5": 0,
     "again.examples.build.5": 0,  # what an earlier run left is not taken for its own

@@ -7,11 +7,10 @@ import threading
 import time
 
 import pytest
-from tfx import types
 from tfx.components.pusher import executor as pusher
 from tfx.types import standard_artifacts
 
-from components.serving_validator import component, executor, sandbox
+from components.serving_validator import executor, sandbox
 
 SHAPES = [(3, 8, 0, 8, 32), (22, 20, 0, 8, 32)]
 
@@ -119,14 +118,3 @@ def test_an_interrupt_ends_the_child_and_passes_through(artifacts, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run(artifacts)
     assert started[0].poll() == -signal.SIGKILL
-
-
-def test_the_component_declares_what_the_graph_connects():
-    node = component.ServingValidator(
-        model=types.Channel(type=standard_artifacts.Model),
-        examples=types.Channel(type=standard_artifacts.Examples),
-        num_requests=4,
-    )
-    assert set(node.outputs) == {"blessing"}
-    assert node.outputs["blessing"].type is standard_artifacts.InfraBlessing
-    assert node.exec_properties["num_requests"] == 4

@@ -58,7 +58,9 @@ def test_nothing_changes_by_default(pixels):
 @pytest.mark.parametrize("what", list(ALL))
 def test_each_change_is_as_likely_as_asked(pixels, what, probability, low, high):
     small = pixels[:2, :2]
-    chosen = train_sections.ColourJitterConfig(**{what: ALL[what], "probability": probability})
+    chosen = train_sections.ColourJitterConfig(
+        **{what: ALL[what], "probability": probability}
+    )
     apply = tf.function(
         lambda seed: colour_jitter.apply(tf.constant(small, tf.float32), seed, chosen)
     )

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.kernels import cell_sampling, cpu_kernels, row_parts, row_sums
+from model.kernels import cell_sampling, compute_target, row_parts, row_sums
 
 pytestmark = pytest.mark.onednn
 
@@ -58,7 +58,7 @@ def test_sums_and_all_gradients_are_those_of_every_pixel_weighed(
     monkeypatch.setattr(row_parts, "PART_BYTES", part_bytes)
     monkeypatch.setattr(row_sums, "PART_BYTES", part_bytes)
     arguments = _arguments()
-    with cpu_kernels.unless(is_for_xla):
+    with compute_target.for_xla(is_for_xla):
         found, gradients = _with_gradients(cell_sampling.weighted_sums, arguments)
     wanted, wanted_gradients = _with_gradients(_dense, arguments)
     np.testing.assert_allclose(found, wanted, atol=1e-5)
@@ -80,7 +80,7 @@ def test_on_a_pixel_the_slope_is_that_towards_the_next_one():
 @pytest.mark.parametrize("is_for_xla", [False, True])
 def test_a_place_that_is_no_number_reaches_the_sum(is_for_xla):
     maps, x_px, y_px, weights = _arguments()
-    with cpu_kernels.unless(is_for_xla):
+    with compute_target.for_xla(is_for_xla):
         found = cell_sampling.weighted_sums(maps, x_px * np.nan, y_px, weights)
     assert np.isnan(found).all()
 
@@ -92,7 +92,7 @@ def test_far_outside_there_is_nothing(far, is_for_xla):
     for axis in range(2):
         moved = list(places)
         moved[axis] += far
-        with cpu_kernels.unless(is_for_xla):
+        with compute_target.for_xla(is_for_xla):
             arguments = (maps, *moved, weights)
             found, gradients = _with_gradients(cell_sampling.weighted_sums, arguments)
         np.testing.assert_array_equal(found, tf.zeros_like(found))
@@ -104,6 +104,6 @@ def test_far_outside_there_is_nothing(far, is_for_xla):
 def test_no_tokens_give_no_sums(batch, tokens):
     places = tf.zeros([batch, tokens, _HEADS, 2])
     maps = [tf.zeros([batch, 4, 4, _HEADS, _CHANNELS])]
-    with cpu_kernels.unless(False):
+    with compute_target.for_xla(False):
         found = cell_sampling.weighted_sums(maps, places, places, places)
     assert found.shape == (batch, tokens, _HEADS, _CHANNELS)

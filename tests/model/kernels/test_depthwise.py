@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.kernels import cpu_kernels, depthwise
+from model.kernels import compute_target, depthwise
 
 pytestmark = pytest.mark.onednn
 
@@ -44,7 +44,7 @@ def _by_hand(pixels, kernel, upstream, stride):
 def test_convolution_and_its_gradients(
     sides, size, stride, has_size, is_for_xla, has_onednn, monkeypatch
 ):
-    monkeypatch.setattr(cpu_kernels, "have_onednn", lambda: has_onednn)
+    monkeypatch.setattr(compute_target, "has_onednn", lambda: has_onednn)
     rng = np.random.default_rng(7)
     out = [-(-side // stride) for side in sides]
     pixels = rng.normal(size=(2, *sides, 3)).astype(np.float32)
@@ -54,7 +54,7 @@ def test_convolution_and_its_gradients(
 
     @tf.function(input_signature=[tf.TensorSpec(shape), tf.TensorSpec(kernel.shape)])
     def run(pixels, kernel):
-        with cpu_kernels.unless(is_for_xla), tf.GradientTape() as tape:
+        with compute_target.for_xla(is_for_xla), tf.GradientTape() as tape:
             tape.watch([pixels, kernel])
             outputs = depthwise.convolution(pixels, kernel, stride)
         gradients = tape.gradient(outputs, [pixels, kernel], output_gradients=upstream)

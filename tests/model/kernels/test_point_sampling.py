@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.kernels import cpu_kernels, point_sampling
+from model.kernels import compute_target, point_sampling
 
 pytestmark = pytest.mark.onednn
 
@@ -40,7 +40,7 @@ def test_features_are_sampled_channel_by_channel(channels, is_for_xla):
     rng = np.random.default_rng(1)
     features = rng.normal(size=[2, 4, 5, channels]).astype(np.float32)
     points = rng.uniform(-0.2, 1.2, [2, 7, 2]).astype(np.float32)
-    with cpu_kernels.unless(is_for_xla):
+    with compute_target.for_xla(is_for_xla):
         found = point_sampling.sample_features(
             tf.constant(features), tf.constant(points)
         )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.kernels import cpu_kernels, products
+from model.kernels import compute_target, products
 
 pytestmark = pytest.mark.onednn
 
@@ -22,7 +22,7 @@ def _run(function, arguments, upstream, is_for_xla=False):
 
     @tf.function
     def run(*arguments):
-        with cpu_kernels.unless(is_for_xla), tf.GradientTape() as tape:
+        with compute_target.for_xla(is_for_xla), tf.GradientTape() as tape:
             tape.watch(arguments)
             outputs = function(*arguments)
         return outputs, tape.gradient(outputs, arguments, output_gradients=upstream)
@@ -54,7 +54,7 @@ def test_linear_and_its_gradients(units, is_for_xla):
 def test_convolution_and_its_gradients(
     sides, size, has_own_gradient, is_for_xla, has_onednn, monkeypatch
 ):
-    monkeypatch.setattr(cpu_kernels, "have_onednn", lambda: has_onednn)
+    monkeypatch.setattr(compute_target, "has_onednn", lambda: has_onednn)
     shapes = (2, *sides, 3), (size, size, 3, 4), (2, *sides, 4)
     pixels, kernel, upstream = _draw(*shapes)
     outputs, gradients, kinds = _run(
@@ -81,14 +81,39 @@ def test_convolution_and_its_gradients(
     assert (_OWN_PIXELS_GRADIENT in kinds) == (has_onednn or is_for_xla)
 
 
-def test_a_wide_convolution_without_border_has_its_own_gradient():
+@pytest.mark.parametrize("has_onednn", [False, True])
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 3), (4, 4), (3, 2), (1, 3)])
+@pytest.mark.parametrize("sides", [(6, 8), (66, 65)])
+def test_every_kernel_has_the_gradients_that_tensorflow_finds(
+    sides, size, padding, has_onednn, monkeypatch
+):
+    monkeypatch.setattr(compute_target, "has_onednn", lambda: has_onednn)
+    pixels, kernel = _draw((2, *sides, 3), (*size, 3, 4))
+    (upstream,) = _draw(tf.nn.conv2d(pixels, kernel, 1, padding).shape)
+    found, wanted = (
+        _run(
+            lambda pixels, kernel, convolve=convolve: convolve(
+                pixels, kernel, 1, padding
+            ),
+            (pixels, kernel),
+            upstream,
+        )
+        for convolve in (products.convolution, tf.nn.conv2d)
+    )
+    np.testing.assert_allclose(found[0], wanted[0], atol=1e-4)
+    np.testing.assert_allclose(found[1][0], wanted[1][0], atol=1e-4)
+    np.testing.assert_allclose(found[1][1], wanted[1][1], rtol=1e-4, atol=2e-3)
+
+
+def test_a_wide_convolution_without_border_is_left_to_tensorflow():
     pixels, kernel, upstream = _draw((1, 66, 66, 2), (3, 3, 2, 3), (1, 64, 64, 3))
-    _, gradients, kinds = _run(
+    *_, kinds = _run(
         lambda pixels, kernel: products.convolution(pixels, kernel, 1, "VALID"),
         (pixels, kernel),
         upstream,
     )
-    assert gradients[1].shape == kernel.shape and _OWN_GRADIENT in kinds
+    assert _OWN_GRADIENT in kinds
 
 
 def test_a_convolution_with_a_stride_is_left_to_tensorflow():
@@ -97,24 +122,43 @@ def test_a_convolution_with_a_stride_is_left_to_tensorflow():
     np.testing.assert_array_equal(found, tf.nn.conv2d(pixels, kernel, 2, "VALID"))
 
 
-def test_sizes_known_only_when_run_are_left_to_tensorflow():
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None, None, None, 2]),
-            tf.TensorSpec([3, 3, 2, 2]),
-        ]
-    )
-    def gradient(pixels, kernel):
-        with tf.GradientTape() as tape:
-            tape.watch(kernel)
-            outputs = products.convolution(pixels, kernel, 1, "SAME")
-        return tape.gradient(outputs, kernel)
+@pytest.mark.parametrize("has_onednn", [False, True])
+@pytest.mark.parametrize(
+    ("of_pixels", "of_kernel"),
+    [
+        ([None, None, None, 2], [3, 3, 2, 2]),
+        ([None, None, None, None], [3, 3, 2, 2]),
+        ([1, 70, 70, 2], [None, None, 2, 2]),
+        ([1, 70, 70, 2], [3, 3, None, None]),
+    ],
+)
+def test_convolutions_of_sizes_known_only_when_run_have_the_same_gradients(
+    of_pixels, of_kernel, has_onednn, monkeypatch
+):
+    monkeypatch.setattr(compute_target, "has_onednn", lambda: has_onednn)
 
-    pixels, kernel = _draw((1, 70, 70, 2), (3, 3, 2, 2))
-    with tf.GradientTape() as tape:
-        known = tf.constant(kernel)
-        tape.watch(known)
-        outputs = products.convolution(tf.constant(pixels), known, 1, "SAME")
-    np.testing.assert_allclose(
-        gradient(pixels, kernel), tape.gradient(outputs, known), rtol=1e-4, atol=1e-2
-    )
+    def gradients(pixels, kernel):
+        with tf.GradientTape() as tape:
+            tape.watch([pixels, kernel])
+            outputs = products.convolution(pixels, kernel, 1, "SAME")
+        return tape.gradient(outputs, [pixels, kernel])
+
+    specs = [tf.TensorSpec(of_pixels), tf.TensorSpec(of_kernel)]
+    arguments = [tf.constant(each) for each in _draw((1, 70, 70, 2), (3, 3, 2, 2))]
+    found = tf.function(gradients, input_signature=specs)(*arguments)
+    for each, wanted in zip(found, gradients(*arguments), strict=True):
+        np.testing.assert_allclose(each, wanted, rtol=1e-4, atol=1e-2)
+
+
+def test_a_linear_layer_of_a_size_known_only_when_run_has_the_same_gradients():
+    def gradients(*arguments):
+        with tf.GradientTape() as tape:
+            tape.watch(arguments)
+            outputs = products.linear(*arguments)
+        return tape.gradient(outputs, arguments)
+
+    specs = [tf.TensorSpec([None] * rank) for rank in (2, 2, 1)]
+    arguments = [tf.constant(each) for each in _draw((7, 5), (5, 9), (9,))]
+    found = tf.function(gradients, input_signature=specs)(*arguments)
+    for each, wanted in zip(found, gradients(*arguments), strict=True):
+        np.testing.assert_allclose(each, wanted, atol=1e-4)

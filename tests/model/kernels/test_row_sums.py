@@ -41,21 +41,27 @@ def test_spread_is_the_gradient_and_the_same_every_time():
 
 @pytest.mark.parametrize(("lines", "entries"), [(0, 3), (4, 0), (0, 0)])
 @pytest.mark.parametrize("is_known", [True, False])
-def test_where_nothing_is_chosen_sums_and_gradients_are_zeros(lines, entries, is_known):
-    # Without oneDNN, TensorFlow's own product of no lines ends the process.
-    spec = [lines, entries] if is_known else [None, None]
+@pytest.mark.parametrize("dtype", [tf.float32, tf.float64])
+def test_where_nothing_is_chosen_sums_and_gradients_are_zeros(
+    lines, entries, is_known, dtype
+):
+    # TensorFlow's own product of no lines ends the process.
+    shape = [lines, entries]
+    spec = shape if is_known else [None, None]
 
-    @tf.function(input_signature=[tf.TensorSpec(spec), tf.TensorSpec(spec, tf.int32)])
+    @tf.function(
+        input_signature=[tf.TensorSpec(spec, dtype), tf.TensorSpec(spec, tf.int32)]
+    )
     def both(weights, index):
-        table = tf.ones([_ROWS, _CHANNELS])
+        table = tf.ones([_ROWS, _CHANNELS], dtype)
         line = row_sums.lines(tf.shape(index)[0], entries)
-        upstream = tf.ones([tf.shape(index)[0], _CHANNELS])
+        upstream = tf.ones([tf.shape(index)[0], _CHANNELS], dtype)
         return (
             row_sums.sums(table, line, index, weights),
             row_sums.spread(line, index, weights, upstream, _ROWS),
         )
 
-    shape = [lines, entries]
-    sums, gradient = both(tf.zeros(shape), tf.zeros(shape, tf.int32))
+    sums, gradient = both(tf.zeros(shape, dtype), tf.zeros(shape, tf.int32))
+    assert sums.dtype == gradient.dtype == dtype
     np.testing.assert_array_equal(sums, np.zeros([lines, _CHANNELS]))
     np.testing.assert_array_equal(gradient, np.zeros([_ROWS, _CHANNELS]))

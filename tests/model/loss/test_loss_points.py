@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.kernels import cpu_kernels, point_sampling, row_parts
+from model.kernels import compute_target, point_sampling, row_parts
 from model.loss import loss_points
 
 pytestmark = pytest.mark.onednn
@@ -72,7 +72,7 @@ def test_each_mask_is_looked_at_where_it_is_least_sure(
             loss = tf.reduce_sum(tf.square(logits))
         return logits, targets, tape.gradient(loss, variable)
 
-    with cpu_kernels.unless(is_for_xla):
+    with compute_target.for_xla(is_for_xla):
         logits, targets, gradient = look()
     assert logits.shape == (_MAPS, _KEPT + _RANDOM)
     pairs = np.stack([logits, targets], axis=-1)
@@ -86,7 +86,7 @@ def test_each_mask_is_looked_at_where_it_is_least_sure(
 @pytest.mark.parametrize("is_for_xla", [False, True])
 def test_uncertain_are_those_nearest_to_zero(is_for_xla):
     logits = np.random.default_rng(2).normal(size=[3, 50]).astype(np.float32)
-    with cpu_kernels.unless(is_for_xla):
+    with compute_target.for_xla(is_for_xla):
         found = loss_points.uncertain(tf.constant(logits), 20)
     nearest = np.argsort(np.abs(logits), axis=-1)[..., :20]
     np.testing.assert_array_equal(np.sort(found), np.sort(nearest))

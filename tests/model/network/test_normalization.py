@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.eager import context
 
-from model.kernels import cpu_kernels
+from model.kernels import compute_target
 from model.network import normalization
 
 pytestmark = pytest.mark.onednn
@@ -91,8 +91,8 @@ def test_layer_norm_of_many_rows_takes_one_kernel_for_the_same_numbers(
     is_known, monkeypatch
 ):
     # Made for oneDNN, the form has the same numbers where a model is served without.
-    has_kernel = cpu_kernels.have_onednn()
-    monkeypatch.setattr(cpu_kernels, "have_onednn", lambda: True)
+    has_kernel = compute_target.has_onednn()
+    monkeypatch.setattr(compute_target, "has_onednn", lambda: True)
     inputs = _many_rows()
     layer = _layer_norm(inputs.shape)
     spec = tf.TensorSpec(inputs.shape if is_known else [None, None, 8], tf.float32)
@@ -126,17 +126,17 @@ def test_layer_norm_of_many_rows_takes_one_kernel_for_the_same_numbers(
 def test_layer_norm_is_plain_in_training_for_few_rows_for_xla_and_without_onednn(
     rows, training, is_for_xla, has_onednn, monkeypatch
 ):
-    monkeypatch.setattr(cpu_kernels, "have_onednn", lambda: has_onednn)
+    monkeypatch.setattr(compute_target, "has_onednn", lambda: has_onednn)
     layer = _layer_norm([2, rows, 8])
     spec = tf.TensorSpec([2, rows, 8])
-    with cpu_kernels.unless(is_for_xla):
+    with compute_target.for_xla(is_for_xla):
         traced = tf.function(lambda rows: layer(rows, training=training))
         graph = traced.get_concrete_function(spec).graph
     assert "FusedBatchNormV3" not in {each.type for each in graph.get_operations()}
 
 
 def test_layer_norm_at_inference_has_the_gradient_of_the_plain_one(monkeypatch):
-    monkeypatch.setattr(cpu_kernels, "have_onednn", lambda: True)
+    monkeypatch.setattr(compute_target, "has_onednn", lambda: True)
     inputs = _many_rows()
     layer = _layer_norm(inputs.shape)
     gradients = []

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.network import transformer_decoder
+from model.network import attention, transformer_decoder
 
 pytestmark = pytest.mark.onednn
 
@@ -29,31 +29,6 @@ def _inputs(batch=2, channels=16):
     return _normal(batch, 8, 10, 12), levels
 
 
-def test_attention_is_softmax_of_scaled_products_per_head():
-    layer = transformer_decoder.Attention(8, 2)
-    queries, keys, values = _normal(1, 3, 8), _normal(1, 4, 8, seed=1), _normal(1, 4, 8)
-    found = layer(queries, keys, values).numpy()
-    q, k, v = (
-        (tokens @ each.kernel + each.bias).numpy()[0]
-        for tokens, each in zip((queries, keys, values), layer.inputs, strict=True)
-    )
-    heads = []
-    for head in (slice(0, 4), slice(4, 8)):
-        scores = np.exp(q[:, head] @ k[:, head].T / 2.0)  # sqrt of 4 channels a head
-        heads.append(scores / scores.sum(axis=1, keepdims=True) @ v[:, head])
-    joined = np.concatenate(heads, axis=1).astype(np.float32)
-    np.testing.assert_allclose(found[0], layer.output_projection(joined), atol=1e-5)
-
-
-def test_blocked_pixels_are_as_good_as_absent():
-    layer = transformer_decoder.Attention(8, 2)
-    queries, memory = _normal(1, 3, 8), _normal(1, 6, 8, seed=1)
-    blocked = tf.constant([[[False, True, False, True, True, False]] * 3])
-    found = layer(queries, memory, memory, blocked)
-    seen = tf.gather(memory, [0, 2, 5], axis=1)
-    np.testing.assert_allclose(found, layer(queries, seen, seen), atol=1e-5)
-
-
 def test_a_query_looks_inside_its_mask_and_everywhere_when_that_is_empty():
     logits = tf.constant([[[1.0, -1.0, 0.0], [-1.0, -2.0, -3.0]]])
     found = transformer_decoder.blocked_pixels(logits)
@@ -61,7 +36,7 @@ def test_a_query_looks_inside_its_mask_and_everywhere_when_that_is_empty():
 
 
 def test_an_empty_mask_attends_everywhere():
-    layer = transformer_decoder.Attention(8, 2)
+    layer = attention.Attention(8, 2)
     queries, memory = _normal(1, 3, 8), _normal(1, 6, 8, seed=1)
     blocked = transformer_decoder.blocked_pixels(tf.fill([1, 3, 6], -1.0))
     np.testing.assert_allclose(

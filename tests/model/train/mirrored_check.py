@@ -1,4 +1,4 @@
-"""A script that test_trainer runs: TensorFlow's devices are fixed once it started."""
+"""A script of test_training_step: TensorFlow's devices are fixed once it started."""
 
 import numpy as np
 import tensorflow as tf

@@ -1,61 +1,28 @@
 import os
-import pathlib
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
+import small_batches
 import tensorflow as tf
 
 from foundation import errors, progress
-from model import config
 from model.examples import categories, dataset
 from model.network import mask2former
-from model.train import optimizer, trainer, training_step
+from model.train import trainer
 
-_SIDE = 32
 _MEAN, _STD = np.zeros(3, np.float32), np.ones(3, np.float32)
-
-
-def _settings(**changes):
-    values = {
-        "batch_size": 4,
-        "steps": 4,
-        "learning_rate": 1e-3,
-        "clip_norm": 1.0,
-        "loss": {"num_points": 32},
-        "augment": {"crop_size": _SIDE},
-        "log_steps": 2,
-        "checkpoint_steps": 2,
-    }
-    return config.TrainConfig(**{**values, **changes})
-
-
-def _batch(step=0, counts=(2, 0, 1, 2)):
-    rng = np.random.default_rng(step)
-    size = [len(counts), 2, _SIDE, _SIDE]
-    class_index = np.full(size[:2], -1, np.int32)
-    for image, count in enumerate(counts):
-        class_index[image, :count] = rng.integers(0, 2, count)
-    masks = np.repeat(np.repeat(rng.integers(0, 2, [*size[:2], 4, 4]), 8, 2), 8, 3)
-    return {
-        "images": rng.normal(size=[len(counts), _SIDE, _SIDE, 3]).astype(np.float32),
-        "masks": masks.astype(np.uint8) * (class_index >= 0)[..., None, None],
-        "class_index": class_index,
-        "num_instances": np.array(counts, np.int32),
-    }
 
 
 def _batches_from(start):
     def generate():
         step = start
         while True:
-            yield _batch(step)
+            yield small_batches.batch(step)
             step += 1
 
-    example = _batch()
+    example = small_batches.batch()
     signature = {
         key: tf.TensorSpec(value.shape, value.dtype) for key, value in example.items()
     }
@@ -64,12 +31,6 @@ def _batches_from(start):
 
 def _model(tiny_model_config, **changes):
     return mask2former.build(tiny_model_config, 2, **changes)
-
-
-def _step(model, settings):
-    adamw = optimizer.AdamW(model.trainable_variables, settings)
-    strategy = tf.distribute.get_strategy()
-    return training_step.TrainingStep(model, adamw, settings, strategy)
 
 
 def _flat(model):
@@ -81,61 +42,11 @@ def model(tiny_model_config):
     return _model(tiny_model_config)
 
 
-@pytest.fixture(scope="module")
-def whole_batch(model):
-    """Gradients and metrics of the batch in one piece."""
-    return _step(model, _settings()).gradients(_tensors())
-
-
-def _tensors():
-    return {key: tf.constant(value) for key, value in _batch().items()}
-
-
-@pytest.mark.onednn
-def test_micro_batches_give_the_gradients_of_the_whole_batch(model, whole_batch):
-    expected, expected_metrics = whole_batch
-    found, metrics = _step(model, _settings(micro_batches=4)).gradients(_tensors())
-    for weight, gradient, whole in zip(
-        model.trainable_variables, found, expected, strict=True
-    ):
-        np.testing.assert_allclose(gradient, whole, atol=1e-5, err_msg=weight.path)
-    for term in ("class", "mask", "dice"):
-        np.testing.assert_allclose(metrics[term], expected_metrics[term], rtol=1e-5)
-
-
-def test_two_replicas_give_the_gradients_of_one_device():
-    script = pathlib.Path(__file__).with_name("mirrored_check.py")
-    run = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, timeout=300
-    )
-    assert run.returncode == 0, run.stderr[-3000:]
-    assert "2 replicas, largest difference" in run.stdout
-
-
-def test_xla_gives_the_losses_of_plain_graphs(model, whole_batch):
-    expected, metrics = whole_batch
-    found, xla_metrics = _step(model, _settings(xla=True)).gradients(_tensors())
-    for term in ("class", "mask", "dice"):
-        np.testing.assert_allclose(xla_metrics[term], metrics[term], rtol=1e-3)
-    for gradient, plain in zip(found, expected, strict=True):
-        np.testing.assert_allclose(gradient, plain, atol=1e-3)
-
-
-def test_a_batch_that_cannot_be_cut_equally_is_refused(model):
-    class ThreeReplicas:
-        num_replicas_in_sync = 3
-
-    settings = _settings(batch_size=4)
-    adamw = optimizer.AdamW(model.trainable_variables, settings)
-    with pytest.raises(errors.ConfigError, match="4 is not divisible by 3 replicas"):
-        training_step.TrainingStep(model, adamw, settings, ThreeReplicas())
-
-
 def test_training_learns_logs_and_leaves_a_checkpoint(tiny_model_config, tmp_path):
     model = _model(tiny_model_config)
     before = _flat(model)
-    repeated = tf.data.Dataset.from_tensors(_batch()).repeat()
-    settings = _settings(steps=30, learning_rate=1e-2, log_steps=10)
+    repeated = tf.data.Dataset.from_tensors(small_batches.batch()).repeat()
+    settings = small_batches.settings(steps=30, learning_rate=1e-2, log_steps=10)
     result = trainer.train(model, lambda start: repeated, settings, tmp_path)
     assert result.steps == 30
     first, last = (_scalars(tmp_path, "loss/total")[step] for step in (10, 30))
@@ -172,7 +83,7 @@ def _told(folder, name="loss/total"):
 def test_sigterm_loses_no_step_and_a_resumed_run_ends_where_an_unbroken_one_does(
     tiny_model_config, tmp_path
 ):
-    settings = _settings(log_steps=1, checkpoint_steps=100)
+    settings = small_batches.settings(log_steps=1, checkpoint_steps=100)
     model = _model(tiny_model_config)
     trainer.train(model, _batches_from, settings, tmp_path / "whole")
     expected = _flat(model)
@@ -214,12 +125,16 @@ def test_a_shard_that_goes_away_is_one_line_and_what_was_trained_is_saved(
 ):
     def vanishing(start):
         gone = tf.data.TFRecordDataset(str(tmp_path / "gone.gz"))
-        rest = gone.map(lambda _: _tensors()).map(
+        rest = gone.map(lambda _: small_batches.tensors()).map(
             lambda batch: {k: tf.ensure_shape(v, v.shape) for k, v in batch.items()}
         )
-        return tf.data.Dataset.from_tensors(_tensors()).repeat(3).concatenate(rest)
+        return (
+            tf.data.Dataset.from_tensors(small_batches.tensors())
+            .repeat(3)
+            .concatenate(rest)
+        )
 
-    settings = _settings(steps=9, checkpoint_steps=100)
+    settings = small_batches.settings(steps=9, checkpoint_steps=100)
     with pytest.raises(errors.PipelineError, match="after step 3: .*gone.gz"):
         trainer.train(_model(tiny_model_config), vanishing, settings, tmp_path)
     assert (tmp_path / "checkpoints" / "ckpt-3.json").is_file()
@@ -229,12 +144,12 @@ def test_a_loss_that_is_not_finite_stops_the_run_naming_step_and_term(
     tiny_model_config, tmp_path
 ):
     def spoiled(start):
-        good = tf.data.Dataset.from_tensors(_batch()).repeat(2)
-        batch = _batch()
+        good = tf.data.Dataset.from_tensors(small_batches.batch()).repeat(2)
+        batch = small_batches.batch()
         batch["images"] = batch["images"] * np.float32(np.nan)
         return good.concatenate(tf.data.Dataset.from_tensors(batch))
 
-    settings = _settings(max_skipped_updates=1)
+    settings = small_batches.settings(max_skipped_updates=1)
     with pytest.raises(
         errors.PipelineError, match="step 3: the class loss, mask loss, dice loss"
     ):
@@ -249,7 +164,7 @@ def test_an_overflowing_gradient_of_a_finite_loss_is_never_applied_nor_saved(
     model = _model(tiny_model_config)
     before = _flat(model)
     # Losses of 1e25 are finite, and squares of their gradients are not.
-    settings = _settings(
+    settings = small_batches.settings(
         loss={"num_points": 32, "class_weight": 1e25}, max_skipped_updates=3
     )
 
@@ -285,8 +200,10 @@ def test_a_thousand_instances_in_the_only_image_of_one_class_train(
     file = write_records(tmp_path / "one.gz", [example])
     # The second class is one that the eval split alone has.
     classes = [categories.Category(7, "cell", 1200), categories.Category(9, "other", 0)]
-    settings = _settings(
-        steps=2, batch_size=2, augment={"crop_size": _SIDE, "min_scale": 1.0}
+    settings = small_batches.settings(
+        steps=2,
+        batch_size=2,
+        augment={"crop_size": small_batches.SIDE, "min_scale": 1.0},
     )
     lines = []
 
@@ -315,7 +232,7 @@ def test_a_thousand_instances_in_the_only_image_of_one_class_train(
 @pytest.mark.onednn
 def test_mixed_bfloat16_trains_with_finite_losses(tiny_model_config, tmp_path):
     model = _model(tiny_model_config, precision="mixed_bfloat16")
-    settings = _settings(steps=2, precision="mixed_bfloat16")
+    settings = small_batches.settings(steps=2, precision="mixed_bfloat16")
     result = trainer.train(model, _batches_from, settings, tmp_path)
     assert np.isfinite(list(result.losses.values())).all()
     assert all(weight.dtype == "float32" for weight in model.variables)
@@ -326,27 +243,13 @@ def test_interrupting_leaves_the_loop_at_once(tiny_model_config, tmp_path):
         element_spec = _batches_from(0).element_spec
 
         def __iter__(self):
-            yield _tensors()
+            yield small_batches.tensors()
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         trainer.train(
-            _model(tiny_model_config), lambda _: Interrupted(), _settings(), tmp_path
+            _model(tiny_model_config),
+            lambda _: Interrupted(),
+            small_batches.settings(),
+            tmp_path,
         )
-
-
-def test_batches_with_other_numbers_of_instances_are_not_traced_again(model):
-    open_sizes = {
-        "images": tf.TensorSpec([4, _SIDE, _SIDE, 3], tf.float32),
-        "masks": tf.TensorSpec([4, None, _SIDE, _SIDE], tf.uint8),
-        "class_index": tf.TensorSpec([4, None], tf.int32),
-        "num_instances": tf.TensorSpec([4], tf.int32),
-    }
-    compute = _step(model, _settings()).compute_for(open_sizes)
-    batch = _tensors()
-    fewer = {**batch, "num_instances": tf.minimum(batch["num_instances"], 1)}
-    for key in ("masks", "class_index"):
-        fewer[key] = batch[key][:, :1]
-    for each in (batch, fewer):
-        assert np.isfinite(compute(each).metrics["gradient_norm"])
-    assert compute.experimental_get_tracing_count() == 1

@@ -1,108 +1,137 @@
+import pathlib
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+import small_batches
 import tensorflow as tf
 
 from foundation import errors
-from model import config
 from model.network import mask2former
 from model.train import optimizer, training_step
 
-_SIDE = 32
+
+@pytest.fixture(scope="module")
+def model(tiny_model_config):
+    return mask2former.build(tiny_model_config, 2)
 
 
-def _batch(counts=(2, 1), scale=1.0):
-    rng = np.random.default_rng(0)
-    images = rng.normal(size=[len(counts), _SIDE, _SIDE, 3]) * scale
-    masks = np.zeros([len(counts), 2, _SIDE, _SIDE], np.uint8)
-    class_index = np.full([len(counts), 2], -1, np.int32)
-    for image, count in enumerate(counts):
-        masks[image, :count, 8:20, 8:20] = 1
-        class_index[image, :count] = 0
-    return {
-        "images": tf.constant(images, tf.float32),
-        "masks": tf.constant(masks),
-        "class_index": tf.constant(class_index),
-        "num_instances": tf.constant(counts, tf.int32),
+@pytest.fixture(scope="module")
+def whole_batch(model):
+    """Gradients and metrics of the batch in one piece."""
+    return small_batches.step_of(model, small_batches.settings()).gradients(
+        small_batches.tensors()
+    )
+
+
+@pytest.mark.onednn
+def test_micro_batches_give_the_gradients_of_the_whole_batch(model, whole_batch):
+    expected, expected_metrics = whole_batch
+    found, metrics = small_batches.step_of(
+        model, small_batches.settings(micro_batches=4)
+    ).gradients(small_batches.tensors())
+    for weight, gradient, whole in zip(
+        model.trainable_variables, found, expected, strict=True
+    ):
+        np.testing.assert_allclose(gradient, whole, atol=1e-5, err_msg=weight.path)
+    for term in ("class", "mask", "dice"):
+        np.testing.assert_allclose(metrics[term], expected_metrics[term], rtol=1e-5)
+
+
+def test_two_replicas_give_the_gradients_of_one_device():
+    script = pathlib.Path(__file__).with_name("mirrored_check.py")
+    run = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=300
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert "2 replicas, largest difference" in run.stdout
+
+
+def test_xla_gives_the_losses_of_plain_graphs(model, whole_batch):
+    expected, metrics = whole_batch
+    found, xla_metrics = small_batches.step_of(
+        model, small_batches.settings(xla=True)
+    ).gradients(small_batches.tensors())
+    for term in ("class", "mask", "dice"):
+        np.testing.assert_allclose(xla_metrics[term], metrics[term], rtol=1e-3)
+    for gradient, plain in zip(found, expected, strict=True):
+        np.testing.assert_allclose(gradient, plain, atol=1e-3)
+
+
+def test_a_batch_that_cannot_be_cut_equally_is_refused(model):
+    class ThreeReplicas:
+        num_replicas_in_sync = 3
+
+    settings = small_batches.settings(batch_size=4)
+    adamw = optimizer.AdamW(model.trainable_variables, settings)
+    with pytest.raises(errors.ConfigError, match="4 is not divisible by 3 replicas"):
+        training_step.TrainingStep(model, adamw, settings, ThreeReplicas())
+
+
+def test_an_update_reports_its_rate_and_the_norm_of_its_gradients(tiny_model_config):
+    model = mask2former.build(tiny_model_config, 2)
+    step = small_batches.step_of(model, small_batches.settings(warmup_steps=4))
+    batch = small_batches.tensors()
+    gradients, expected = step.gradients(batch)
+    before = [weight.numpy() for weight in model.trainable_variables]
+    metrics, second = step.update(batch), step.update(batch)
+    norm = np.sqrt(sum(np.sum(np.square(gradient)) for gradient in gradients))
+    assert float(metrics.pop("gradient_norm")) == pytest.approx(norm, rel=1e-4)
+    rate = float(metrics.pop("learning_rate"))
+    assert 0 <= rate < float(second["learning_rate"]) < 1e-3  # still warming up
+    assert bool(metrics.pop("is_sound"))
+    assert metrics.keys() == expected.keys()
+    for term, values in expected.items():
+        np.testing.assert_allclose(metrics[term], values, rtol=1e-4, err_msg=term)
+    # One pixel of a map to attend to: its key and query get no gradient here.
+    taught = [bool(np.any(gradient)) for gradient in gradients]
+    assert np.mean(taught) > 0.8
+    for weight, old, is_taught in zip(
+        model.trainable_variables, before, taught, strict=True
+    ):
+        assert not is_taught or not np.array_equal(weight, old), weight.path
+
+
+@pytest.mark.parametrize("micro_batches", [1, 2])
+def test_costs_that_are_no_numbers_are_counted_over_all_parts(model, micro_batches):
+    batch = small_batches.tensors()
+    batch["images"] *= np.nan
+    recipe = small_batches.settings(micro_batches=micro_batches)
+    _, metrics = small_batches.step_of(model, recipe).gradients(batch)
+    # 2 + 0 + 1 + 2 instances, against 3 queries in each of 2 predictions.
+    assert int(metrics["nonfinite_costs"]) == 5 * 3 * 2
+
+
+def test_a_batch_without_any_instance_still_teaches_the_classes(model):
+    batch = small_batches.tensors(counts=(0, 0, 0, 0))
+    gradients, metrics = small_batches.step_of(
+        model, small_batches.settings()
+    ).gradients(batch)
+    assert (metrics["class"].numpy() > 0).all()
+    assert not metrics["mask"].numpy().any() and not metrics["dice"].numpy().any()
+    assert all(np.isfinite(gradient).all() for gradient in gradients)
+    assert any(np.any(gradient) for gradient in gradients)
+
+
+def test_batches_with_other_numbers_of_instances_are_not_traced_again(model):
+    open_sizes = {
+        "images": tf.TensorSpec(
+            [4, small_batches.SIDE, small_batches.SIDE, 3], tf.float32
+        ),
+        "masks": tf.TensorSpec(
+            [4, None, small_batches.SIDE, small_batches.SIDE], tf.uint8
+        ),
+        "class_index": tf.TensorSpec([4, None], tf.int32),
+        "num_instances": tf.TensorSpec([4], tf.int32),
     }
-
-
-def _step(model_config, norm, precision="float32", **changes):
-    backbone = model_config.backbone.model_copy(update={"norm": norm})
-    settings = model_config.model_copy(update={"backbone": backbone})
-    recipe = config.TrainConfig(
-        batch_size=2, loss={"num_points": 32}, precision=precision, **changes
+    compute = small_batches.step_of(model, small_batches.settings()).compute_for(
+        open_sizes
     )
-    model = mask2former.build(settings, 1, precision)
-    adamw = optimizer.AdamW(model.trainable_variables, recipe)
-    strategy = tf.distribute.get_strategy()
-    return model, adamw, training_step.TrainingStep(model, adamw, recipe, strategy)
-
-
-def _values(model, adamw):
-    kept = [*model.variables, *adamw.first_moments, *adamw.second_moments]
-    return [variable.numpy() for variable in kept]
-
-
-@pytest.mark.parametrize(
-    ("norm", "precision"),
-    [("batch", "float32"), ("group", "mixed_bfloat16")],
-)
-def test_computing_and_a_batch_that_is_not_finite_change_nothing_but_counters(
-    tiny_model_config, norm, precision
-):
-    model, adamw, step = _step(tiny_model_config, norm, precision)
-    before = _values(model, adamw)
-    computed = step.compute(_batch())
-    for one, other in zip(_values(model, adamw), before, strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert step.finish(computed)
-    before = _values(model, adamw)
-    means = [v.numpy() for v in model.variables if v.path.endswith("moving_mean")]
-    assert len(means) == (20 if norm == "batch" else 0)
-    assert all(np.abs(mean).max() > 0 for mean in means)
-    metrics = step.update(_batch(scale=np.nan))
-    assert not metrics["is_sound"]
-    for one, other in zip(_values(model, adamw), before, strict=True):
-        np.testing.assert_array_equal(one, other)
-    counters = (adamw.step, adamw.updates, adamw.skipped)
-    assert [int(counter) for counter in counters] == [2, 1, 1]
-    # A batch without any instance is an ordinary one.
-    metrics = step.update(_batch(counts=(0, 0)))
-    assert metrics["is_sound"]
-    assert float(metrics["mask"][-1]) == 0.0
-    assert [int(counter) for counter in counters] == [3, 2, 0]
-
-
-@pytest.mark.parametrize(("trained", "is_refused"), [(5, True), (1, True), (0, False)])
-def test_batch_statistics_of_a_part_of_the_batch_are_refused(
-    tiny_model_config, trained, is_refused
-):
-    backbone = tiny_model_config.backbone.model_copy(
-        update={"norm": "batch", "trained_stages": trained}
-    )
-    network = tiny_model_config.model_copy(update={"backbone": backbone})
-    recipe = config.TrainConfig(batch_size=4, micro_batches=2)
-    if is_refused:
-        with pytest.raises(ValueError, match="norm is batch .* in 2 parts"):
-            config.check_norm(network, recipe)
-    else:
-        config.check_norm(network, recipe)
-    whole = config.TrainConfig(batch_size=4)
-    config.check_norm(network, whole)
-    if is_refused:
-        with pytest.raises(ValueError, match="in 3 parts .* x 3 replicas"):
-            config.check_norm(network, whole, num_replicas=3)
-
-
-def test_replicas_with_batch_statistics_are_a_configuration_error(tiny_model_config):
-    class TwoReplicas:
-        num_replicas_in_sync = 2
-
-    backbone = tiny_model_config.backbone.model_copy(update={"norm": "batch"})
-    model = mask2former.build(
-        tiny_model_config.model_copy(update={"backbone": backbone}), 1
-    )
-    recipe = config.TrainConfig(batch_size=2)
-    adamw = optimizer.AdamW(model.trainable_variables, recipe)
-    with pytest.raises(errors.ConfigError, match="to group, to frozen_batch with"):
-        training_step.TrainingStep(model, adamw, recipe, TwoReplicas())
+    batch = small_batches.tensors()
+    fewer = {**batch, "num_instances": tf.minimum(batch["num_instances"], 1)}
+    for key in ("masks", "class_index"):
+        fewer[key] = batch[key][:, :1]
+    for each in (batch, fewer):
+        assert np.isfinite(compute(each).metrics["gradient_norm"])
+    assert compute.experimental_get_tracing_count() == 1

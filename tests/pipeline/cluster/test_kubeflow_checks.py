@@ -3,7 +3,7 @@ import pathlib
 import pytest
 
 from foundation import errors
-from pipeline.cluster import kubeflow_checks, kubeflow_names
+from pipeline.cluster import kubeflow_checks
 from pipeline.settings import config_file
 
 NODES = ["CocoExampleGen", "Trainer", "Pusher"]
@@ -193,20 +193,6 @@ def test_the_first_task_can_have_resources_too():
 )
 def test_names_that_would_be_the_same_task_are_refused(nodes):
     assert "would both be the task" in node_refusal({}, nodes)
-
-
-@pytest.mark.parametrize(
-    ("node_id", "task"),
-    [
-        ("CocoExampleGen", "coco-example-gen"),
-        ("Trainer", "trainer"),
-        ("Trainer.second", "trainer-second"),
-        ("my_node", "my-node"),
-        ("A1B", "a1-b"),
-    ],
-)
-def test_task_names_are_those_of_kubernetes(node_id, task):
-    assert kubeflow_names.task_name(node_id) == task
 
 
 def test_a_gpu_of_vertex_is_no_resource_of_kubernetes():

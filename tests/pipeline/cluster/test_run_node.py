@@ -154,23 +154,6 @@ def test_a_node_runs_quietly_once_and_a_second_start_is_a_no_op(volume, url, ref
     assert found["ImportSchemaGen"].state == "complete"
 
 
-def test_a_node_that_fails_prints_the_end_of_the_log_and_is_recorded(url, reference):
-    done = node(reference, url, "Pusher")
-    assert done.returncode == 1
-    assert "RuntimeError: Pusher has no model input." in done.stderr
-    assert done.stderr.splitlines()[-2].startswith("error: Pusher failed: RuntimeError")
-    database = metadata_url.connect(metadata_url.parse(url), "")
-    assert store.Store(database).run("1234")["Pusher"].state == "failed"
-
-
-def test_data_without_annotations_is_the_users_mistake(url, reference):
-    done = node(reference, url, "CocoExampleGen")
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: CocoExampleGen: ")
-    assert "no annotations found" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
 @pytest.mark.parametrize(
     ("changed", "wanted"),
     [

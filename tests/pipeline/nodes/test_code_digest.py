@@ -55,13 +55,14 @@ def test_a_file_that_is_read_changes_the_digest(package):
     assert package.digest() != before
 
 
-def test_another_version_of_a_library_changes_the_digest(package, monkeypatch):
+@pytest.mark.parametrize("library", ["tensorflow-data-validation", "tfx-bsl"])
+def test_another_version_of_a_library_changes_the_digest(package, monkeypatch, library):
     before = package.digest()
     version = importlib.metadata.version
     monkeypatch.setattr(
         importlib.metadata,
         "version",
-        lambda name: "9.9" if name == "tensorflow-data-validation" else version(name),
+        lambda name: "9.9" if name == library else version(name),
     )
     assert package.digest() != before
 
@@ -113,6 +114,14 @@ def test_training_covers_its_network_and_losses():
     found = code_digest.reached(*code_digest.ENTRIES["Trainer"])
     assert "Mask2Former" in found["model.network.mask2former"]
     assert "point_dice" in found["model.loss.losses"]
+
+
+def test_training_covers_what_the_pods_that_train_along_run():
+    found = code_digest.reached(*code_digest.ENTRIES["Trainer"])
+    worker = module_code.read("model.train.train_worker")
+    everything = {*worker.definitions, *worker.imports, "(as script)"}
+    assert found["model.train.train_worker"] == everything
+    assert "wait_for_call" in found["model.train.cluster"]
 
 
 def test_a_digest_is_of_the_driver_only_what_the_executor_uses():

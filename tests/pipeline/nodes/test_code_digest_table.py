@@ -29,6 +29,7 @@ components.coco_example_gen.executor                I
 components.coco_example_gen.ingest_settings         I
 components.coco_example_gen.ingestion               I
 components.coco_example_gen.problems                IG
+components.coco_example_gen.quoting                 IG
 components.coco_example_gen.read.annotation_kinds   I
 components.coco_example_gen.read.annotations        I
 components.coco_example_gen.read.class_names        I
@@ -92,7 +93,7 @@ model.examples.record_files                         ITEV
 model.examples.repeat_factors                       T
 model.examples.rle_text                             IV
 model.kernels.cell_sampling                         T
-model.kernels.cpu_kernels                           T
+model.kernels.compute_target                        T
 model.kernels.depthwise                             T
 model.kernels.point_sampling                        T
 model.kernels.products                              T
@@ -103,6 +104,7 @@ model.loss.criterion                                T
 model.loss.loss_points                              T
 model.loss.losses                                   T
 model.loss.matcher                                  T
+model.network.attention                             T
 model.network.backbones                             T
 model.network.convolution                           T
 model.network.deformable_attention                  T
@@ -114,6 +116,7 @@ model.network.normalization                         T
 model.network.pixel_decoder                         T
 model.network.position_encoding                     T
 model.network.resnet                                T
+model.network.shapes                                T
 model.network.transformer_decoder                   T
 model.run_fn                                        T
 model.serve.export                                  TEV
@@ -132,6 +135,7 @@ model.train.manifest                                T
 model.train.optimizer                               T
 model.train.score                                   T
 model.train.state                                   T
+model.train.train_worker                            T
 model.train.trainer                                 T
 model.train.training_step                           T
 model.train.unfinished                              T
@@ -191,7 +195,6 @@ def test_modules_invalidate_the_nodes_of_the_table_and_no_other(found):
         "pipeline.local.summary",
         "pipeline.cluster.vertex",
         "components.atomic_pusher",
-        "components.coco_example_gen.quoting",
         "components.coco_example_gen.report.report_page",
         "components.coco_example_gen.report.report_pictures",
         "components.coco_example_gen.report.report_tables",
@@ -199,6 +202,11 @@ def test_modules_invalidate_the_nodes_of_the_table_and_no_other(found):
 )
 def test_what_compiles_runs_or_tells_invalidates_nothing(found, part):
     assert {name for name in modules_below(part) if name in found} == set()
+
+
+def test_what_words_a_message_invalidates_those_who_store_it(found):
+    """The gate writes the problems of ingestion, with quoted names, in its verdict."""
+    assert found["components.coco_example_gen.quoting"] == "IG"
 
 
 @pytest.mark.parametrize("name", ["model.serve.postprocess", "model.serve.export"])

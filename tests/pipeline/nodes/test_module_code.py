@@ -32,6 +32,26 @@ def package(tmp_path, monkeypatch):
         "@lib.register({})\ndef f(): pass",
         "@lib.register({})\nclass F: pass",
         "if TYPE_CHECKING:\n    x = 1\nelse:\n    print({})",
+        "def own(x): pass\nX = own({})",
+        "def own(x): pass\nX: int = own({})",
+        "def own(x): pass\nX, Y = [own({})], 1",
+        "def own(x): pass\nX = lib.made(own({}))",
+        "def own(x): pass\ndef f(x=own({})): pass",
+        "def own(x): pass\nclass F:\n    x = own({})",
+        "def own(x): pass\nclass F:\n    def f(self, x=own({})): pass",
+        "def own(x): pass\nclass F:\n    @own\n    def f(self): return {}",
+        "from digested import middle\nX = middle.own({})",
+        "from digested.middle import own\nX = own({})",
+        "import lib\nX = 1\nX = own({})\nfrom digested.middle import own",
+        "TABLE = []\nX = TABLE.append({})",
+        "class Own:\n    def __init__(self, x): pass\nX = Own({})",
+        "class Own(metaclass=Other): pass\nX = Own({})",
+        "@lib.record\nclass Own: pass\nX = Own({})",
+        "X = setattr(lib, 'a', {})",
+        "from digested import middle as functools\n@functools.cache\n"
+        "def f(): return {}",
+        "from digested.middle import own as property\n@property\ndef f(): return {}",
+        "def property(f): pass\n@property\ndef f(): return {}",
     ],
 )
 def test_what_a_module_does_when_it_is_imported_counts(package, effect):
@@ -58,6 +78,17 @@ def test_what_a_module_does_when_it_is_imported_counts(package, effect):
         "import dataclasses\n@dataclasses.dataclass\nclass F:\n    x: int = {}",
         "if TYPE_CHECKING:\n    import lib{}",
         "import lib{0}\ndef f(): return lib{0}.x",
+        "import lib\nVALUE = lib.made({})",
+        "import lib\nVALUE = lib.Made('a')[0].made({})",
+        "VALUE = int('{}')",
+        "VALUE = 'a {}'.split()",
+        "VALUE = lambda: own({})",
+        "class Own:\n    x: int = 1\nVALUE = Own({})",
+        "class Own: pass\nclass F:\n    value: Own = Own({})",
+        "class F:\n    @property\n    def x(self): return {}\n"
+        "    @x.setter\n    def x(self, new): pass",
+        "from functools import lru_cache\n@lru_cache({})\ndef f(): pass",
+        "import functools as f\n@f.cache\ndef g(): return {}",
         "'''A text {}.'''",
     ],
 )
@@ -65,6 +96,54 @@ def test_what_an_imported_module_defines_and_nobody_uses_does_not(package, defin
     top = "from digested import used\ndef run(): return 1\n"
     package.write(top=top, used=definition.format(1))
     assert not package.changes(used=definition.format(2))
+
+
+IN_TURN = [
+    ("Y = 1", "Z = Y", "Y = 2", "def run(): return Z"),
+    ("L = [1]", "M = list(L)", "L.append(2)", "def run(): return M"),
+    ("L = [1]", "class M: x = list(L)", "L.append(2)", "def run(): return M"),
+    ("Y = 1", "def run(a=Y): return a", "Y = 2", ""),
+    ("Y = 1", "def run(*, a=Y): return a", "Y = 2", ""),
+    ("Y = 1", "@functools.lru_cache(Y)\ndef run(): pass", "Y = 2", ""),
+    ("Y = 1", "@lib.kept(Y)\ndef run(): pass", "Y = 2", ""),
+    ("def f(): pass", "X = f", "def f(): return 2", "def run(): return X"),
+    ("def f(): pass", "f = f(1)", "f = f(2)", "def run(): return f"),
+    ("", "from .used import value", "used.value = 2", "def run(): return value()"),
+    ("", "from .used import value", "from .more import value", "run = value"),
+    ("", "from .used import *", "from .more import *", "run = value"),
+    ("", "from .used import *", "def value(): pass", "def run(): return value()"),
+    ("", "import plugin", "import another", "def run(): pass"),
+    ("", "import plugin", "print()", "def run(): pass"),
+]
+
+
+@pytest.mark.parametrize(("first", "one", "other", "last"), IN_TURN)
+def test_the_order_of_what_import_executes_counts(package, first, one, other, last):
+    start = f"import functools\nimport lib\nfrom digested import used\n{first}\n"
+    package.write(top=f"{start}{one}\n{other}\n{last}\n", used=USED, more=USED)
+    assert package.changes(top=f"{start}{other}\n{one}\n{last}\n")
+
+
+ANY_ORDER = [
+    ("def run(): return f()", "def f(): return 1"),
+    ("def run(): return Y", "Y = 1"),
+    ("def run(): return C", "class C: pass"),
+    ("def run(): return 1", "print(1)"),
+    ("def run(a=(), *, b=None): return Y", "Y = 1"),
+    ("@functools.lru_cache(3)\ndef run(): return Y", "Y = 1"),
+    ("def run(): return lib.x(used)", "from digested import used"),
+    ("from digested import used", "import lib"),
+    ("IDLE = 1", "Y = 2"),
+    ("class Idle: pass", "print(2)"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), ANY_ORDER)
+def test_where_it_makes_no_difference_the_order_does_not_count(package, one, other):
+    start = "import functools\n"
+    end = "" if "def run" in one else "def run(): return lib.x(used, Y)\n"
+    package.write(top=f"{start}{one}\n{other}\n{end}", used=USED)
+    assert not package.changes(top=f"{start}{other}\n{one}\n{end}")
 
 
 def test_what_runs_on_import_is_followed(package):

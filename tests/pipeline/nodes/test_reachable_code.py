@@ -126,6 +126,35 @@ def test_of_a_module_that_is_passed_on_or_named_everything_counts(package, body)
     assert package.changes(used=UNUSED_CHANGED)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return globals()[name]",
+        "return vars()[name]",
+        "return eval(name)",
+        "return getattr(sys.modules[__name__], name)",
+        "return getattr(modules[__name__], name)",
+        "return importlib.import_module(__name__)",
+        "import sys as s\n    return s.modules",
+    ],
+)
+def test_of_a_module_that_looks_up_its_own_names_everything_counts(package, body):
+    imports = "import sys\nfrom sys import modules\n"
+    package.write(
+        top="from digested import used\ndef run(): return used.pick('other')\n",
+        used=f"{imports}{USED}def pick(name):\n    {body}\n",
+    )
+    assert package.changes(
+        used=f"{imports}{UNUSED_CHANGED}def pick(name):\n    {body}\n"
+    )
+
+
+@pytest.mark.parametrize("body", ["eval = 1\n    return eval", "return x.eval()"])
+def test_a_name_that_only_sounds_like_it_looks_up_nothing(package, body):
+    package.write(top=f"def other(): return 1\ndef run():\n    {body}\n")
+    assert package.reached() == {"top": {"run"}}
+
+
 def test_everything_of_a_module_is_also_what_it_imports_by_name(package):
     package.write(
         top="from digested import face\ndef run(name): return getattr(face, name)\n",
@@ -214,21 +243,27 @@ def test_an_exception_counts_where_it_is_raised(package):
     assert package.changes(errors=errors.replace("One(Exception)", "One(OSError)"))
 
 
-@pytest.mark.parametrize("names", [(), ("gone",), ("run", "gone"), ("used",)])
+@pytest.mark.parametrize("names", [("gone",), ("run", "gone"), ("used",)])
 def test_an_entry_that_is_not_defined_is_an_error(package, names):
     package.write(top="from digested import used\ndef run(): pass\n", used=USED)
-    with pytest.raises(LookupError, match=r"digested\.top .*(gone|no name|used)"):
-        reachable_code.reach("digested.top", names)
+    with pytest.raises(LookupError, match=r"digested\.top\.(gone|used) is no module"):
+        reachable_code.reach(*(f"digested.top.{name}" for name in names))
 
 
-def test_an_entry_in_no_module_of_ours_is_an_error(package):
-    with pytest.raises(LookupError, match=r"json is no module of \('digested',\)"):
-        reachable_code.reach("json", ("dumps",))
+@pytest.mark.parametrize("entry", ["json.dumps", "json"])
+def test_an_entry_in_no_module_of_ours_is_an_error(package, entry):
+    with pytest.raises(LookupError, match=rf"{entry} is no module of \('digested',\)"):
+        reachable_code.reach(entry)
 
 
 def test_several_entries_are_reached_together(package):
-    package.write(top="def run(): return 1\ndef more(): return 1\n")
-    assert set(reachable_code.reach("digested.top", ("run", "more")).parts) == {
-        ("digested.top", "run"),
-        ("digested.top", "more"),
-    }
+    package.write(top="def run(): return 1\n", other="def more(): return 1\n")
+    found = reachable_code.reach("digested.top.run", "digested.other.more")
+    assert set(found.parts) == {("digested.top", "run"), ("digested.other", "more")}
+
+
+def test_an_entry_that_is_run_is_reached_as_a_whole(package):
+    source = "def main(): pass\nif __name__ == '__main__':\n    main()\n"
+    package.write(top=source)
+    found = reachable_code.reach("digested.top")
+    assert {part for _, part in found.parts} == {"main", "(as script)"}

@@ -139,16 +139,6 @@ def test_arguments_that_cannot_work_are_refused_with_what_to_write(overrides, na
     assert "run" in message
 
 
-@pytest.mark.parametrize(("runner", "extra"), CHOICES)
-def test_every_choice_can_be_configured(runner, extra):
-    settings = config_file.load(
-        "demo.yaml",
-        [f"run.beam_runner={runner}", f"run.beam_args=[{', '.join(extra)}]"],
-    )
-    assert settings.run.beam_runner == runner
-    assert settings.run.beam_args == extra
-
-
 def test_options_of_the_command_line_reach_the_configuration(monkeypatch, tmp_path):
     seen = []
     monkeypatch.setattr(commands, "run", lambda *arguments: seen.append(arguments) or 0)

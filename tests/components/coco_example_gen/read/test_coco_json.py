@@ -116,27 +116,12 @@ def test_a_coco_file_cannot_set_what_only_readers_set(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"images": None}, "images: Expected array, got null"),
-        (
-            {"images": [{**IMAGE, "id": "one"}]},
-            r'images\[0\].id: Expected int, got "one"',
-        ),
-        ({"images": [3]}, r"images\[0\]: Expected object, got 3"),
         (
             {"images": [IMAGE, {**IMAGE, "height": 0, "width": "w"}]},
             r'2 faults(.|\n)*images\[1\].height: .* >= 1, got 0\n.*width: .*"w"',
         ),
-        ({"images": [{"id": 1}]}, r"images\[0\].height: missing\n"),
         ({"images": [{**IMAGE, "id": 2**63}]}, "id: Expected int <= 9223372036854775"),
         ({"annotations": [{**ANNOTATION, "iscrowd": 2}]}, r"iscrowd: .* got 2"),
-        (
-            {"annotations": [{**ANNOTATION, "bbox": [1, 2, [], 4]}]},
-            r"annotations\[0\].bbox\[2\]: Expected float \| null, got \[1, 2, \[\]",
-        ),
-        (
-            {"annotations": [{**ANNOTATION, "area": "x" * 99}]},
-            rf'area: .* got "{"x" * 59}\.\.\.',
-        ),
         (
             {"categories": [{"id": 1, "name": ""}, {"id": 2, "name": " \u00a0"}]},
             r'2 faults(.|\n)*s\[0\].name: Expected str that is not blank, got ""\n'
@@ -148,37 +133,28 @@ def test_a_coco_file_cannot_set_what_only_readers_set(tmp_path):
         ),
     ],
 )
-def test_a_fault_is_named_with_its_place_and_value(tmp_path, changes, message):
+def test_values_that_coco_does_not_have_are_refused(tmp_path, changes, message):
     with pytest.raises(errors.CocoFormatError, match=message) as refused:
         read(write(tmp_path, **changes))
     assert "instances.json: not the COCO instances format" in str(refused.value)
 
 
-def test_the_first_twenty_of_many_faults_are_listed(tmp_path):
-    images = [{**IMAGE, "id": -index} for index in range(1, 31)]
-    with pytest.raises(errors.CocoFormatError, match="30 faults") as refused:
-        read(write(tmp_path, images=images))
-    lines = str(refused.value).splitlines()
-    assert sum("got -" in line for line in lines) == 20
-    assert lines[-1].strip() == "... and 10 more"
-
-
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("content", "message"),
     [
-        ("{not json", "not JSON: .*line 1 column 2"),
-        ('{"images": 3,\n\n "x": nope}', "not JSON: .*line 3 column 8"),
-        ("", "not JSON"),
-        ("[]", "holds a list, wanted an object .* a results file"),
-        ("3", "holds a number or a word, wanted an object"),
-        ('{"x": ' + "[" * 5000 + "]" * 5000 + "}", "nests lists or objects too deep"),
-        ('{"images": 3, "x": ' + "[" * 5000, "nests lists or objects too deep"),
+        (b"[]", "not COCO: holds a list"),
+        (b"{not json", "not JSON: "),
+        (b"\xff\xfe\x00binary", "not JSON: "),
+        (b'{"x": ' + b"[" * 5000, "nests lists or objects too deeply"),
+        (b'{"images": [{"file_name": "\xf1"}]}', "not the COCO instances format"),
     ],
 )
-def test_what_is_not_coco_at_all_is_said_in_a_line(tmp_path, text, message):
+def test_whatever_decoding_stumbles_over_is_an_error_that_names_the_file(
+    tmp_path, content, message
+):
     path = tmp_path / "instances.json"
-    path.write_text(text)
-    with pytest.raises(errors.CocoFormatError, match=message):
+    path.write_bytes(content)
+    with pytest.raises(errors.CocoFormatError, match=f"instances.json: {message}"):
         read(path)
 
 
@@ -194,19 +170,3 @@ def test_a_byte_order_mark_is_passed_over(tmp_path):
     path = write(tmp_path)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert read(path).images[0].id == 1
-
-
-def test_a_file_that_is_not_text_is_not_json(tmp_path):
-    path = tmp_path / "instances.json"
-    path.write_bytes(b"\xff\xfe\x00binary")
-    with pytest.raises(errors.CocoFormatError, match="instances.json: not JSON"):
-        read(path)
-
-
-def test_texts_that_are_not_utf_8_are_named_beside_other_faults(tmp_path):
-    path = write(tmp_path, images=[{**IMAGE, "height": 0}, IMAGE])
-    path.write_bytes(path.read_bytes().replace(b"1.jpg", b"\xf1.jpg"))
-    with pytest.raises(errors.CocoFormatError, match="3 faults") as refused:
-        read(path)
-    assert "images[0].height: Expected int >= 1, got 0" in str(refused.value)
-    assert "images[1].file_name: 'utf-8' codec" in str(refused.value)

@@ -75,6 +75,26 @@ def test_parts_are_looked_through_up_to_a_thousand(parts, told):
     assert plain_jpegs.size(b"\xff\xd8" + parts * b"\xff\xe0\0\2" + jpeg()[2:]) == told
 
 
+def test_parts_are_told_from_the_first_to_the_end_marker():
+    start, tail = b"\xff\xd8", b"\xff\xd9 and more"
+    first, padding, scan = b"\xff\xe0\0\4ab", b"\xff\xff", b"\xff\xda\0\2"
+    code = b"1\xff\x002\xff\xd03\xff\x014"  # nothing in it is a part
+    content = start + first + padding + scan + code + tail
+    wanted = [(0xE0, 2, 8), (0xDA, 10, 14), (0xD9, 24, 26)]
+    assert list(plain_jpegs.segments(content)) == wanted
+
+
+@pytest.mark.parametrize("size", [b"", b"\0", b"\0\0", b"\0\1", b"\0\3", b"\x7f\xff"])
+def test_no_part_is_told_from_one_on_that_is_cut(size):
+    content = b"\xff\xd8\xff\xfe\0\2\xff\xe0" + size
+    assert list(plain_jpegs.segments(content)) == [(0xFE, 2, 6)]
+
+
+def test_no_more_than_a_thousand_parts_are_told():
+    content = b"\xff\xd8" + 5000 * b"\xff\xe0\0\2" + b"\xff\xd9"
+    assert len(list(plain_jpegs.segments(content))) == 1000
+
+
 def test_pixels_that_end_too_early_count_as_whole_and_are_filled_up():
     whole = jpeg(quality=95)
     code = whole.rindex(b"\xff\xda")

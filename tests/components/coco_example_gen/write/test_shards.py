@@ -1,3 +1,4 @@
+import os
 import pathlib
 import shutil
 
@@ -110,6 +111,47 @@ def test_results_of_shards_add_up_by_split_and_crowds_are_no_instances(plan):
     assert train.histograms.instances_per_image == {2: 1, 1: 1, 0: 1}
     assert train.histograms.class_images == {5: 2}
     assert train.histograms.crowded == [(-2, 1, "1.png"), (-1, 2, "2.png")]
+
+
+def test_what_a_shard_counted_is_read_back_with_numbers_for_keys(plan):
+    large, found = image(2**53 + 1, 0, 0, 1, category_id=8)
+    large.file_name = "2.png"
+    shard = plan([image(1, 0), (large, found)])
+    shards.write_records(shard)
+    total = shards.read_results([shard], problems.ProblemLog())["train"]
+    assert total.objects == {5: 1, 8: 2} and total.objects[9] == 0
+    assert total.sources == {0: 2} and total.sources[1] == 0
+    assert total.names == {5: "class 5", 8: "class 8"}
+    told = [str(stored) for stored in total.pictures.values()]
+    assert told == ["1.png (image 1)", f"2.png (image {2**53 + 1})"]
+    # Squares of 4 x 5 = 20 px in 16 x 12 = 192: a share of 0.104, the eighth bin.
+    histograms = total.histograms
+    assert histograms.class_sizes == {5: {"small": 1}, 8: {"small": 2}}
+    assert histograms.area_shares == {7: 3} and histograms.long_sides == {0: 2}
+    drawn = {i: [n for _, n in rows] for i, rows in histograms.samples.items()}
+    assert drawn == {5: [1], 8: [2**53 + 1]}
+
+
+def test_a_result_that_counts_other_than_with_numbers_is_refused(plan):
+    shard = plan([image(1, 0)])
+    shards.write_records(shard)
+    path = pathlib.Path(shard.result_path)
+    path.write_text(path.read_text().replace('"objects":{"5"', '"objects":{"five"'))
+    with pytest.raises(msgspec.ValidationError, match="Expected `int`"):
+        shards.read_results([shard], problems.ProblemLog())
+
+
+def test_a_link_to_a_name_that_is_not_utf_8_is_told_like_any_other(plan, root):
+    target = root.parent / os.fsdecode(b"out\xff.png")
+    target.touch()
+    (root / "4.png").symlink_to(target)
+    shard = plan([image(4, 0)])
+    shards.write_records(shard)
+    log = problems.ProblemLog()
+    shards.read_results([shard], log)
+    (told,) = log.examples
+    assert told.kind == "unsafe_path"
+    assert f"links to {root.parent}/out?.png, outside of" in told.message
 
 
 def test_a_repeated_call_leaves_the_same_bytes(plan):

@@ -1,0 +1,122 @@
+import pydantic
+import pytest
+
+from model import config
+
+
+@pytest.mark.parametrize(
+    ("section", "last_good", "first_bad", "message"),
+    [
+        ("data", {"short_side": 1333}, {"short_side": 1334}, "short_side 1334 is lar"),
+        ("data", {"pad_multiple": 64}, {"pad_multiple": 48}, "pad_multiple 48 is not"),
+        (
+            "model",
+            {"pixel_decoder": {"channels": 96, "num_heads": 6}},
+            {"pixel_decoder": {"channels": 96, "num_heads": 5}},
+            "96 is not divisible by pixel_decoder.num_heads 5",
+        ),
+        (
+            "model",
+            {"pixel_decoder": {"channels": 96, "norm_groups": 24}},
+            {"pixel_decoder": {"channels": 96, "norm_groups": 20}},
+            "96 is not divisible by pixel_decoder.norm_groups 20",
+        ),
+        (
+            "model",
+            {"decoder": {"channels": 12, "num_heads": 2}},
+            {"decoder": {"channels": 10, "num_heads": 2}},
+            "multiples of 4",
+        ),
+        (
+            "model",
+            {"decoder": {"channels": 12, "num_heads": 3}},
+            {"decoder": {"channels": 12, "num_heads": 5}},
+            "channels 12 is not divisible by decoder.num_heads 5",
+        ),
+        (
+            "train",
+            {"augment": {"min_scale": 2.0}},
+            {"augment": {"min_scale": 2.1}},
+            "min_scale 2.1 is larger than max_scale 2.0",
+        ),
+        (
+            "train",
+            {"augment": {"crop_size": 96}},
+            {"augment": {"crop_size": 100}},
+            "crop_size 100 is not a multiple of 32",
+        ),
+        (
+            "train",
+            {"batch_size": 6, "micro_batches": 3},
+            {"batch_size": 6, "micro_batches": 4},
+            "batch_size 6 is not divisible by micro_batches 4",
+        ),
+    ],
+)
+def test_fields_that_do_not_fit_each_other_are_refused_and_only_those(
+    section, last_good, first_bad, message
+):
+    config.TrainerConfig.model_validate({section: last_good})
+    with pytest.raises(pydantic.ValidationError, match=message):
+        config.TrainerConfig.model_validate({section: first_bad})
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "last_good", "first_bad"),
+    [
+        (config.BackboneConfig, "depth", 101, 152),
+        (config.BackboneConfig, "trained_stages", 5, 6),
+        (config.BackboneConfig, "trained_stages", 0, -1),
+        (config.PixelDecoderConfig, "num_encoder_layers", 0, -1),
+        (config.DecoderConfig, "num_layers", 1, 0),
+        (config.LossConfig, "oversample_ratio", 1.0, 0.99),
+        (config.LossConfig, "importance_ratio", 1.0, 1.01),
+        (config.ColourJitterConfig, "hue", 0.5, 0.51),
+        (config.TrainConfig, "milestones", (1.0,), (1.01,)),
+        (config.TrainConfig, "schedule", "cosine", "linear"),
+    ],
+)
+def test_a_value_of_its_own_ends_where_it_has_no_meaning(
+    kind, key, last_good, first_bad
+):
+    assert getattr(kind.model_validate({key: last_good}), key) == last_good
+    with pytest.raises(pydantic.ValidationError, match=key):
+        kind.model_validate({key: first_bad})
+
+
+def test_the_trainer_reads_back_exactly_what_it_is_sent():
+    # 0.1 + 0.2 has 17 digits; a tuple is a list in JSON.
+    sent = config.TrainerConfig.model_validate(
+        {
+            "name": "a",
+            "train": {"learning_rate": 0.1 + 0.2, "milestones": [0.5, 0.75]},
+            "model": {"backbone": {"depth": 18}},
+        }
+    )
+    read = config.TrainerConfig.model_validate_json(sent.model_dump_json())
+    assert read == sent
+    assert read.train.milestones == (0.5, 0.75)
+
+
+def test_defaults_are_the_papers_recipe():
+    settings = config.TrainerConfig()
+    loss, train = settings.train.loss, settings.train
+    # Mask2Former, section 4.1 and its published R50 configuration.
+    assert (loss.class_weight, loss.mask_weight, loss.dice_weight) == (2, 5, 5)
+    assert loss.no_object_weight == 0.1
+    assert loss.num_points == 112 * 112
+    assert (loss.oversample_ratio, loss.importance_ratio) == (3, 0.75)
+    assert (train.learning_rate, train.weight_decay) == (1e-4, 0.05)
+    assert train.backbone_lr_multiplier == 0.1
+    assert (train.augment.min_scale, train.augment.max_scale) == (0.1, 2)
+    assert train.augment.crop_size == 1024
+    # 50 epochs of train2017's 118 287 images, sixteen at a time.
+    assert train.batch_size == 16
+    assert train.steps * 16 / 118_287 == pytest.approx(50, rel=0.005)
+    drops = [round(share * train.steps) for share in train.milestones]
+    assert drops == pytest.approx([327_778, 355_092], abs=200)
+    model = settings.model
+    assert (model.backbone.depth, model.backbone.norm) == (50, "frozen_batch")
+    assert (model.pixel_decoder.num_encoder_layers, model.decoder.num_layers) == (6, 9)
+    assert model.decoder.num_queries == 100
+    assert (settings.data.short_side, settings.data.long_side) == (800, 1333)
