@@ -1,22 +1,31 @@
 """Trainer's entry point: examples and a transform graph in, a SavedModel out."""
 
 import functools
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 from tfx.components.trainer import fn_args_utils
 
 from foundation import artifact_paths, errors, progress
 from model import config
-from model.examples import dataset, preprocessing
+from model.evaluation import judge
+from model.examples import categories, dataset, preprocessing
 from model.network import mask2former
 from model.serve import export
 from model.train import cluster, trainer, unfinished
 from model.weights import starting_weights
 
 # What other workers have to know to train along.
-_CALL = ("custom_config", "train_files", "transform_graph_path", "model_run_dir")
+_CALL = (
+    "custom_config",
+    "train_files",
+    "eval_files",
+    "transform_graph_path",
+    "model_run_dir",
+)
 _SHARD = re.compile(r"(.*-)\d{5}(-of-(\d{5}).*)")
 
 
@@ -41,14 +50,63 @@ def _train_and_export(fn_args: fn_args_utils.FnArgs) -> None:
     transform_graph = artifact_paths.of(fn_args.transform_graph_path)
     transform = preprocessing.ImageTransform(transform_graph, settings.data)
     classes = preprocessing.read_categories(transform_graph)
+    network = _network(settings, classes, strategy)
+    module = export.ServingModule(
+        network, transform, classes, settings.serve.max_detections
+    )
+    if cluster.is_chief():
+        line = unfinished.tell_of_another(_node_folder(fn_args), training)
+        if line:
+            progress.tell(line)
+    batches_from = _batches(fn_args, recipe, transform, classes)
+    ask = _judge(fn_args, recipe, module)
+    result = trainer.train(
+        network, batches_from, recipe, place, strategy, training, ask
+    )
+    if cluster.is_chief():
+        folder = artifact_paths.of(fn_args.serving_model_dir)
+        outcome = json.dumps(result.to_facts(), allow_nan=False)
+        info = {**fn_args.custom_config["info"], "training": outcome}
+        export.save(module, folder, info)
+        unfinished.hand_over(place, artifact_paths.of(fn_args.model_run_dir))
 
+
+def _description(
+    fn_args: fn_args_utils.FnArgs, settings: config.TrainerConfig
+) -> dict[str, Any]:
+    """See `unfinished.description`."""
+    return unfinished.description(
+        settings,
+        [*fn_args.train_files, *(fn_args.eval_files or [])],
+        fn_args.transform_graph_path,
+        fn_args.custom_config.get("info", {}),
+    )
+
+
+def _network(
+    settings: config.TrainerConfig,
+    classes: Sequence[categories.Category],
+    strategy: tf.distribute.Strategy,
+) -> mask2former.Mask2Former:
+    """The network as it is before its first step."""
+    recipe = settings.train
     with strategy.scope():
         network = mask2former.build(
             settings.model, len(classes), recipe.precision, recipe.seed
         )
         if recipe.init_from:
             starting_weights.load_into(network, recipe.init_from, classes)
-    batches_from = functools.partial(
+    return network
+
+
+def _batches(
+    fn_args: fn_args_utils.FnArgs,
+    recipe: config.TrainConfig,
+    transform: preprocessing.ImageTransform,
+    classes: Sequence[categories.Category],
+) -> Callable[[int], tf.data.Dataset]:
+    """Gives this process's part of the batches from a step on."""
+    return functools.partial(
         dataset.train_dataset,
         training_files(fn_args.train_files),
         classes,
@@ -58,31 +116,17 @@ def _train_and_export(fn_args: fn_args_utils.FnArgs) -> None:
         recipe.seed,
         share=cluster.share(recipe.batch_size),
     )
-    other = unfinished.tell_of_another(_node_folder(fn_args), training)
-    if other and cluster.is_chief():
-        progress.tell(other)
-    trainer.train(network, batches_from, recipe, place, strategy, training)
-
-    if not cluster.is_chief():
-        return
-    module = export.ServingModule(
-        network, transform, classes, settings.serve.max_detections
-    )
-    folder = artifact_paths.of(fn_args.serving_model_dir)
-    export.save(module, folder, fn_args.custom_config["info"])
-    unfinished.hand_over(place, artifact_paths.of(fn_args.model_run_dir))
 
 
-def _description(
-    fn_args: fn_args_utils.FnArgs, settings: config.TrainerConfig
-) -> dict[str, object]:
-    """See `unfinished.description`."""
-    return unfinished.description(
-        settings,
-        fn_args.train_files,
-        fn_args.transform_graph_path,
-        fn_args.custom_config.get("info", {}),
-    )
+def _judge(
+    fn_args: fn_args_utils.FnArgs,
+    recipe: config.TrainConfig,
+    module: export.ServingModule,
+) -> judge.Judge | None:
+    """Scores the network on the eval split; None when the data has none."""
+    patterns = fn_args.eval_files or []
+    files = sorted(file for each in patterns for file in tf.io.gfile.glob(each))
+    return judge.Judge(module, files, recipe.validation, recipe.seed) if files else None
 
 
 def training_files(patterns: Sequence[str]) -> list[str]:

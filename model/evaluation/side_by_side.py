@@ -32,7 +32,21 @@ def draw(
     """
     picture = Image.open(io.BytesIO(encoded)).convert("RGB")
     colours = drawing.class_colours(list(names))
-    truth = [
+    sides = (_annotated(annotations, names, colours), _detected(found, colours))
+    halves = [_fitted(drawing.draw_instances(picture, drawn)) for drawn in sides]
+    width, height = halves[0].size
+    both = Image.new("RGB", (2 * width + _GAP, height), "white")
+    both.paste(halves[0], (0, 0))
+    both.paste(halves[1], (width + _GAP, 0))
+    return np.asarray(both)
+
+
+def _annotated(
+    annotations: Sequence[Mapping],
+    names: Mapping[int, str],
+    colours: Mapping[int, drawing.Colour],
+) -> list[drawing.Instance]:
+    return [
         drawing.Instance(
             each["segmentation"],
             each["bbox"],
@@ -41,26 +55,27 @@ def draw(
         )
         for each in annotations
     ]
-    guesses = [
+
+
+def _detected(
+    found: saved_model.Detections, colours: Mapping[int, drawing.Colour]
+) -> list[drawing.Instance]:
+    sure = found.scores >= _MIN_SCORE
+    rows = zip(
+        found.masks,
+        found.boxes,
+        found.class_names,
+        found.scores,
+        found.category_ids,
+        strict=True,
+    )
+    return [
         drawing.Instance(mask, box, f"{name} {score:.2f}", colours[int(category_id)])
-        for mask, box, name, score, category_id in zip(
-            found.masks,
-            found.boxes,
-            found.class_names,
-            found.scores,
-            found.category_ids,
-            strict=True,
+        for (mask, box, name, score, category_id), is_sure in zip(
+            rows, sure, strict=True
         )
-        if score >= _MIN_SCORE
+        if is_sure
     ]
-    halves = [
-        _fitted(drawing.draw_instances(picture, drawn)) for drawn in (truth, guesses)
-    ]
-    width, height = halves[0].size
-    both = Image.new("RGB", (2 * width + _GAP, height), "white")
-    both.paste(halves[0], (0, 0))
-    both.paste(halves[1], (width + _GAP, 0))
-    return np.asarray(both)
 
 
 def _fitted(picture: Image.Image) -> Image.Image:

@@ -105,19 +105,18 @@ def load_example(
     shown = _shown_instances(example, lookup, settings, crop)
     runs, num_runs, class_index, left_out = shown
     count = tf.size(class_index)
-    missing = tf.maximum(1 - count, 0)
     image, masks = tf.cond(
         tf.convert_to_tensor(is_needed),
         lambda: (
             _shown_pixels(example, geometry, settings.augment, mean, std, seed),
-            _padded(mask_crop.masks(runs, num_runs, *crop), missing, crop_size),
+            _padded(mask_crop.masks(runs, num_runs, *crop), crop_size),
         ),
-        lambda: _blank(count + missing, crop_size),
+        lambda: _blank(tf.maximum(count, 1), crop_size),
     )
     return {
         "images": image,
         "masks": tf.ensure_shape(masks, [None, crop_size, crop_size]),
-        "class_index": tf.pad(class_index, [[0, missing]], constant_values=-1),
+        "class_index": tf.pad(class_index, [[0, _missing(count)]], constant_values=-1),
         "num_instances": count,
         "image_id": example[features.IMAGE_ID],
         "left_out": left_out,
@@ -135,8 +134,14 @@ def _draw_crop(
     return geometry, (size[0], *augment.looked_up(geometry, settings.crop_size))
 
 
-def _padded(masks: tf.Tensor, missing: tf.Tensor, side: int) -> tf.Tensor:
-    """uint8 [N, h, w] with empty masks added and zeros below and on the right."""
+def _missing(count: tf.Tensor) -> tf.Tensor:
+    """An image without instances has one that is none."""
+    return tf.maximum(1 - count, 0)
+
+
+def _padded(masks: tf.Tensor, side: int) -> tf.Tensor:
+    """uint8 [N, h, w] with one of zeros if N is 0, and zeros below and on the right."""
+    missing = _missing(tf.shape(masks)[0])
     below, right = (side - tf.shape(masks)[axis] for axis in (1, 2))
     return tf.pad(masks, [[0, missing], [0, below], [0, right]])
 

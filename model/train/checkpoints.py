@@ -77,19 +77,35 @@ class Checkpoints:
         self._whole = [at]
         return at
 
-    def save(self, keep: Iterable[int] = ()) -> None:
+    def restore(self, step: int) -> bool:
+        """Loads the checkpoint of one step; whether it is there and whole.
+
+        Raises:
+            OSError: a place could not be read, which does not say it is damaged.
+        """
+        try:
+            made = manifest.read(self._folder, step)
+            with _readable(self._folder, made) as place:
+                prefix = str(place / manifest.prefix(step))
+                self._state.checkpoint.read(prefix).assert_consumed()
+        except manifest.DamageError:
+            return False
+        return True
+
+    def save(self, keep: Iterable[int] = (), is_changed: bool = False) -> None:
         """Writes a checkpoint, unless there is one of this step.
 
         Those beyond the last two are removed.
 
         Args:
             keep: steps whose checkpoints stay, such as that of the best weights.
+            is_changed: what is known of this step is not what was saved of it.
 
         Raises:
             PipelineError: a value is not finite, or the checkpoint cannot be written.
         """
         step = self._state.step
-        if step == self._saved:
+        if step == self._saved and not is_changed:
             return
         if bad := self._state.nonfinite():
             raise errors.PipelineError(

@@ -142,6 +142,21 @@ def require_agreement(strategy: tf.distribute.Strategy, key: str) -> None:
         )
 
 
+def from_chief(strategy: tf.distribute.Strategy, value: float) -> float:
+    """The chief's value, in every process; all of them have to ask for it.
+
+    Args:
+        value: finite; of others than the chief it does not matter.
+    """
+    if not _task():
+        return value
+    # Every replica of the chief gives the same.
+    replicas = strategy.num_replicas_in_sync // max(len(_hosts()), 1)
+    given = value / replicas if is_chief() else 0.0
+    values = strategy.run(lambda: tf.constant(given, tf.float64))
+    return float(strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None))
+
+
 def _task() -> dict[str, str | int]:
     """`type` and `index` from TF_CONFIG; empty for a process that trains alone."""
     return _told().get("task", {})

@@ -3,7 +3,7 @@
 import pathlib
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,12 @@ class Curves:
         with failures.of_saving(self._folder, step), self._writer.as_default(step=step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
+
+    def images(self, step: int, name: str, pictures: Sequence[np.ndarray]) -> None:
+        """Shows pictures, uint8 [H, W, 3] each."""
+        with failures.of_saving(self._folder, step), self._writer.as_default(step=step):
+            for number, picture in enumerate(pictures):
+                tf.summary.image(f"{name}/{number}", picture[np.newaxis])
 
     def flush(self, step: int) -> None:
         """Writes all points: call before a checkpoint, which they must not lack."""

@@ -10,7 +10,7 @@ import numpy as np
 from foundation import errors, progress
 from model import config
 from model.loss import criterion
-from model.train import curves
+from model.train import curves, validation
 
 _MOST_IMAGES = 16  # that a line names
 _MANY = 10  # images a second, from which on tenths tell nothing
@@ -27,6 +27,9 @@ class TrainResult:
         nonfinite_costs: matching costs that were not finite, since the (re)start.
         skipped: batches whose update was not finite, likewise.
         seconds: duration since the (re)start.
+        exported: what was found of the weights that the model has at the end; None if
+            no step was judged.
+        last: what was found of the last step.
     """
 
     steps: int
@@ -34,6 +37,20 @@ class TrainResult:
     nonfinite_costs: int
     skipped: int
     seconds: float
+    exported: validation.Row | None = None
+    last: validation.Row | None = None
+
+    def to_facts(self) -> dict[str, float | int | None]:
+        """What a model says of the training it comes from, as JSON takes it."""
+        exported, last = self.exported, self.last
+        return {
+            "steps": self.steps,
+            "exported_step": exported.step if exported else self.steps,
+            "exported_mask_ap": _or_none(exported),
+            "last_mask_ap": _or_none(last),
+            "skipped_updates": self.skipped,
+            "seconds": round(self.seconds, 1),
+        }
 
 
 class Score:
@@ -55,6 +72,7 @@ class Score:
         self._skipped = 0
         self._skipped_in_a_row = skipped_before
         self._has_told_of_cap = False
+        self._judged = ""
         self._begun = time.monotonic()
         self._logged = (start, self._begun)
 
@@ -80,6 +98,19 @@ class Score:
             self._skip(number, losses, values, images)
         if number % self._settings.log_steps == 0 or number == self._settings.steps:
             self._log(number, values)
+
+    def judged(self, row: validation.Row, pictures: Sequence[np.ndarray]) -> None:
+        """Takes note of how good the network is.
+
+        Args:
+            pictures: uint8 [H, W, 3] each.
+        """
+        numbers = dataclasses.asdict(row)
+        step = numbers.pop("step")
+        known = {f"validation/{k}": v for k, v in numbers.items() if not np.isnan(v)}
+        self._curves.scalars(step, known)
+        self._curves.images(step, "validation", pictures)
+        self._judged = f"  AP {row.mask_ap:.3f}"
 
     def tell_of_cap(self, left_out: np.ndarray, images: Sequence[int]) -> None:
         """Says once that instances are left out.
@@ -128,6 +159,7 @@ class Score:
         self._logged = (number, now)
         speed = steps * self._settings.batch_size / max(since, 1e-9)
         self.note = f"loss {self._losses['total']:.2f}  img/s {in_digits(speed)}"
+        self.note += self._judged
         scalars: dict[str, float | np.ndarray] = {
             f"loss/{term}": loss for term, loss in self._losses.items()
         }
@@ -149,6 +181,10 @@ class Score:
             self._skipped,
             time.monotonic() - self._begun,
         )
+
+
+def _or_none(row: validation.Row | None) -> float | None:
+    return None if row is None or np.isnan(row.mask_ap) else row.mask_ap
 
 
 def in_digits(speed: float) -> str:

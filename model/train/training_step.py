@@ -10,7 +10,7 @@ from foundation import errors
 from model import config
 from model.kernels import compute_target
 from model.loss import criterion, matcher
-from model.train import optimizer
+from model.train import averages, optimizer
 
 Batch = dict[str, tf.Tensor]
 _STATISTICS = ("moving_mean", "moving_variance")
@@ -46,8 +46,10 @@ class TrainingStep:
         model_optimizer: optimizer.AdamW,
         settings: config.TrainConfig,
         strategy: tf.distribute.Strategy,
+        averaged: averages.Averages | None = None,
     ):
         self._model = model
+        self._averages = averaged
         self._optimizer = model_optimizer
         self._settings = settings
         self._strategy = strategy
@@ -62,12 +64,7 @@ class TrainingStep:
         self._part_size = settings.batch_size // parts
         self._num_queries = model.model_config.decoder.num_queries
         self._num_predictions = model.model_config.decoder.num_layers + 1
-        takes_statistics = model.model_config.backbone.norm == "batch"
-        self._statistics = [
-            variable
-            for variable in (model.non_trainable_variables if takes_statistics else ())
-            if variable.path.rpartition("/")[2] in _STATISTICS
-        ]
+        self._statistics = statistics_of(model)
         jit = {"jit_compile": True} if settings.xla else {}
         self._forward = tf.function(self._predict, **jit)
         self._cost = tf.function(criterion.matching_costs, **jit)
@@ -130,6 +127,8 @@ class TrainingStep:
         )
         for variable, value in zip(self._statistics, computed.statistics, strict=True):
             variable.assign(value)
+        if self._averages is not None:
+            self._averages.update(self._optimizer.updates, self._strategy)
 
     def gradients(self, batch: Batch) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
         """Gradients and metrics of an effective batch, summed over all its parts."""
@@ -233,6 +232,17 @@ class TrainingStep:
         # Whole masks of all queries are never needed: see criterion.
         names = ("class_logits", "mask_embeddings", "mask_features")
         return {name: predictions[name] for name in names}, statistics
+
+
+def statistics_of(model: keras.Model) -> list[keras.Variable]:
+    """What batch normalisation keeps of the batches; none if its norms keep nothing."""
+    if model.model_config.backbone.norm != "batch":
+        return []
+    return [
+        variable
+        for variable in model.non_trainable_variables
+        if variable.path.rpartition("/")[2] in _STATISTICS
+    ]
 
 
 def _check_norm(

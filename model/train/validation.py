@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from foundation import artifact_paths
 from model import train_sections
-from model.evaluation import coco_metrics, judge
+from model.evaluation import judge
 
 TABLE_FILE = "validation.csv"
 
@@ -56,10 +56,14 @@ class Validation:
         is_known = any(row.step == step for row in self.rows)
         return step > 0 and not is_known and (step % every == 0 or step == last)
 
-    def record(self, step: int, metrics: coco_metrics.MaskMetrics) -> Row:
-        """Takes note of a step."""
+    def record(self, step: int, numbers: Mapping[str, float]) -> Row:
+        """Takes note of a step.
+
+        Args:
+            numbers: those of a row by name; what is left out is undefined.
+        """
         names = [field.name for field in dataclasses.fields(Row)][1:]
-        row = Row(step, **{name: getattr(metrics, name) for name in names})
+        row = Row(step, **{name: numbers.get(name, math.nan) for name in names})
         self.rows = [each for each in self.rows if each.step < step] + [row]
         return row
 

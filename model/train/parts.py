@@ -1,0 +1,48 @@
+"""What changes in the course of a training, made to fit each other."""
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from model import config
+from model.evaluation import judge
+from model.train import averages, optimizer, state, training_step, validation
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """What changes in the course of a training."""
+
+    strategy: tf.distribute.Strategy
+    optimizer: optimizer.AdamW
+    averages: averages.Averages | None
+    validation: validation.Validation | None
+    step: training_step.TrainingStep
+    state: state.State
+
+    @classmethod
+    def made_for(
+        cls,
+        model: keras.Model,
+        settings: config.TrainConfig,
+        strategy: tf.distribute.Strategy,
+        ask: Callable[[], judge.Judgement] | None,
+    ) -> "Parts":
+        with strategy.scope():
+            adamw = optimizer.AdamW(model.trainable_variables, settings)
+            averaged = None
+            if settings.ema_decay:
+                statistics = training_step.statistics_of(model)
+                averaged = averages.Averages(
+                    [*model.trainable_variables, *statistics], settings.ema_decay
+                )
+        followed = None
+        if ask is not None and settings.validation.every_steps:
+            followed = validation.Validation(settings.validation, ask)
+        step = training_step.TrainingStep(model, adamw, settings, strategy, averaged)
+        extras = {"averages": averaged, "validation": followed}
+        known = {name: extra for name, extra in extras.items() if extra is not None}
+        kept = state.State(model, adamw, known)
+        return cls(strategy, adamw, averaged, followed, step, kept)
