@@ -1,7 +1,7 @@
 """Looks at the values that a SavedModel was stored with."""
 
 import pathlib
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -17,7 +17,7 @@ class _Reader(Protocol):
 
     def get_variable_to_dtype_map(self) -> dict[str, tf.DType]: ...
 
-    def get_tensor(self, key: str) -> np.ndarray | bytes: ...
+    def get_tensor(self, key: str) -> Any: ...
 
 
 def find_fault(model: pathlib.Path) -> str | None:

@@ -10,7 +10,7 @@ from foundation import background, errors, progress
 
 _LOOK_SECONDS = 0.2
 _END_SECONDS = 5.0  # that a step may take to end before the process goes without it
-_Result = TypeVar("_Result")
+_Result = TypeVar("_Result", covariant=True)
 
 
 class Interruptible(Protocol[_Result]):

@@ -70,8 +70,8 @@ class Loop:
             self._judge()  # the process may have ended before it was
             self._make_steps()
         except BaseException:
-            if not self._is_stopped and not self._is_torn:
-                with contextlib.suppress(errors.PipelineError):
+            with self._lock, contextlib.suppress(errors.PipelineError):
+                if not self._is_stopped and not self._is_torn:
                     self._save()
             raise
 
@@ -154,10 +154,11 @@ class Loop:
             row = followed.record(number, {**numbers, "mask_ap": mask_ap})
             self._score.judged(row, found.pictures if found else ())
             self._save(is_changed=True)
-        if followed.is_exhausted and not self._number >= self._settings.steps:
+        best = followed.best
+        if best and followed.is_exhausted and number < self._settings.steps:
             progress.tell(
-                f"step {number}: no better mask AP than {followed.best.mask_ap:.3f} of "
-                f"step {followed.best.step} in {self._settings.validation.patience} "
+                f"step {number}: no better mask AP than {best.mask_ap:.3f} of "
+                f"step {best.step} in {self._settings.validation.patience} "
                 "judgements (train.validation.patience): training ends"
             )
 

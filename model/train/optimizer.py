@@ -55,8 +55,8 @@ class AdamW(tf.Module):
         Returns:
             float32 [], norm of the gradients before clipping.
         """
-        norm = tf.linalg.global_norm(gradients) if norm is None else norm
-        scale = tf.minimum(self.settings.clip_norm / (norm + 1e-6), 1.0)
+        found = tf.linalg.global_norm(gradients) if norm is None else norm
+        scale = tf.minimum(self.settings.clip_norm / (found + 1e-6), 1.0)
         rate = learning_rate(self.step, self.settings)
         count = tf.cast(self.updates + 1, tf.float32)  # a skip left the moments alone
         powers = (tf.pow(_BETA_1, count), tf.pow(_BETA_2, count))
@@ -77,7 +77,7 @@ class AdamW(tf.Module):
                 ),
             )
         self._count_update()
-        return norm
+        return found
 
     def skip(self) -> None:
         """Counts a batch whose gradients are of no use; weights and moments stay."""

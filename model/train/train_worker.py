@@ -11,9 +11,11 @@ import types
 from collections.abc import Sequence
 from typing import Any
 
-from foundation import artifact_paths, errors
+from foundation import artifact_paths, background, errors
 from model import run_fn
 from model.train import cluster
+
+_STOPPED = 143  # by SIGTERM, as a shell says it
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         run_fn.run_fn(call)
     except (errors.UserError, errors.PipelineError) as error:
         print(f"error: {error}", file=sys.stderr)
+        if isinstance(error, errors.Interrupted):
+            return _STOPPED
         return 2 if isinstance(error, errors.UserError) else 1
     cluster.wait_for_end(options.folder)
     return 0
@@ -45,4 +49,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_code = main()
+    if background.is_left():
+        os._exit(exit_code)
+    sys.exit(exit_code)

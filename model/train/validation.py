@@ -99,6 +99,6 @@ class Validation:
     def take(self, facts: Any) -> None:
         """See `state.Extra`."""
         self.rows = [
-            Row(**{k: math.nan if v is None else v for k, v in each.items()})
+            Row(**{k: math.nan if v is None else v for k, v in dict(each).items()})
             for each in facts
         ]

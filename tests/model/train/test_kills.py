@@ -48,6 +48,7 @@ def test_killed_while_it_saves_it_ends_bit_for_bit_where_an_unbroken_one_does(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_killed_at_ten_moments_it_ends_bit_for_bit_where_an_unbroken_one_does(
     tmp_path,
 ):

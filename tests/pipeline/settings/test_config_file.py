@@ -67,6 +67,20 @@ def test_an_impossible_value_is_refused_with_key_and_value(tmp_path, override, w
     assert wanted in str(caught.value)
 
 
+def test_batch_statistics_of_parts_of_the_batch_are_refused_with_the_ways_out(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("model: {backbone: {norm: batch}}\n")
+    assert config_file.load(str(path), []).model.backbone.norm == "batch"
+    with pytest.raises(errors.ConfigError) as caught:
+        config_file.load(str(path), ["train.micro_batches=2"])
+    for said in (
+        "train.micro_batches 2",
+        "to group",
+        "to frozen_batch with train.init",
+    ):
+        assert said in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
