@@ -1,14 +1,16 @@
-"""A digest of the code a node can execute: a cached result is never a stale one.
+"""A digest of the code a node can execute, so that a cached result is not a stale one.
 
 TFX's cache compares inputs and properties and cannot see code. The digest is one of
-those properties. It covers what `reachable_code` reaches from the function or class
-that TFX calls, as it is executed: a comment changes it no more than a function that
-the node does not use. What runs whether or not a result is cached, such as a driver,
-has its say in the other properties and is no part of it.
+those properties. It covers what `reachable_code` reaches (which says what it does not
+see) from what TFX calls of ours, as it is executed: a comment changes it no more than a
+function that the node does not use. Functions may stand anywhere in their module; what
+import executes, the bodies of classes too, counts in the order of the source. What runs
+whether or not a result is cached, such as a driver, has its say in the other properties
+and is no part of it.
 
 TFX's StatisticsGen and ExampleValidator have no digest: they execute libraries alone,
-and work on what ingestion made. Another version of a library ingests again, and new
-examples are no cache hit downstream.
+and work on what ingestion made. Another version of one of `_LIBRARIES` ingests again,
+and new examples are no cache hit downstream.
 """
 
 import functools

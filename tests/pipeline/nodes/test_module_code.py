@@ -114,6 +114,7 @@ IN_TURN = [
     ("", "from .used import *", "def value(): pass", "def run(): return value()"),
     ("", "import plugin", "import another", "def run(): pass"),
     ("", "import plugin", "print()", "def run(): pass"),
+    ("", "@lib.kept\ndef run(): pass", "print()", ""),
 ]
 
 
