@@ -98,7 +98,8 @@ class Validation:
 
     def take(self, facts: Any) -> None:
         """See `state.Extra`."""
-        self.rows = [
-            Row(**{k: math.nan if v is None else v for k, v in dict(each).items()})
-            for each in facts
-        ]
+        self.rows = [Row(**_with_nan(each)) for each in facts]
+
+
+def _with_nan(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: math.nan if value is None else value for k, value in values.items()}
