@@ -38,8 +38,11 @@ class Training:
     def __init__(self):
         self.steps, self.ended = 0, threading.Event()
 
-    def start(self, description, total):
+    def start(self, description, total, done=0):
         return self
+
+    def tell(self, line):
+        pass
 
     def advance(self, count=1, note=""):
         self.steps += count
@@ -53,7 +56,7 @@ def training():
     shown = Training()
     progress.set_reporter(shown)
     yield shown
-    progress.set_reporter(progress.LogReporter())
+    progress.set_reporter(progress.LineReporter())
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +100,7 @@ def call(
         return {
             "custom_config": {"config": settings.model_dump_json()},
             "train_files": [file],
+            "eval_files": [],
             "transform_graph_path": str(transform_graph),
             "model_run_dir": str(tmp_path / "Trainer" / "model_run" / "7"),
         }
@@ -172,4 +176,4 @@ def test_what_the_user_can_put_right_is_one_line_and_exit_code_2(call, tmp_path,
 def test_a_training_that_cannot_go_on_is_exit_code_1(call, tmp_path, capfd):
     with announced({**call(), "train_files": []}, tmp_path):
         assert main(tmp_path) == 1
-    assert "error: the training split holds no image" in capfd.readouterr().err
+    assert "error: the examples cannot be read: no file in" in capfd.readouterr().err

@@ -52,7 +52,7 @@ def work(database, reference, log, capfd):
 
     yield call
     # What a process of its own leaves behind when it ends.
-    progress.set_reporter(progress.LogReporter())
+    progress.set_reporter(progress.LineReporter())
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
 
