@@ -70,13 +70,8 @@ def test_features_and_classes_equal_the_reference(name):
 # ImageNet's class indices; a cat may be a tabby, a tiger cat or an Egyptian one.
 PHOTOS = {
     "cat": (281, 282, 285),
-    "cheetah_1": (293,),
-    "cheetah_2": (293,),
-    "cheetah_3": (293,),
     "clock": (409, 892),  # analog clock, wall clock
     "espresso": (967,),
-    "lion": (291,),
-    "moped": (665, 670),  # moped, motor scooter: the nearest to a motorcycle
     "palace": (698,),
     "rocket": (657, 744),  # missile, projectile
     "shuttle": (812,),
@@ -103,4 +98,4 @@ def test_photos_are_classified_by_what_they_show(name, side):
         features = layer(normalised(np.asarray(picture)[None], settings))
         found[photo] = int(classified(features[-1].numpy(), settings).argmax())
     right = [photo for photo, index in found.items() if index in PHOTOS[photo]]
-    assert len(right) >= 10, found
+    assert len(right) >= len(PHOTOS) - 1, found
