@@ -4,13 +4,11 @@ Each is a layer that turns images into features at strides 4, 8, 16 and 32, from
 `stages` that know their `channels`; it has a `stem` before them.
 """
 
-import keras
-
 from model import config
-from model.network import efficientnet_lite, resnet
+from model.network import efficientnet_lite, resnet, staged
 
 
-def build(settings: config.BackboneConfig, **kwargs) -> keras.layers.Layer:
+def build(settings: config.BackboneConfig, **kwargs) -> staged.StagedBackbone:
     """The layer a configuration asks for.
 
     Args:

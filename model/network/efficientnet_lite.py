@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from model import config
-from model.network import convolution, normalization, shapes
+from model.network import convolution, normalization, shapes, staged
 
 PIXELS = config.PixelStatistics(mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0))
 STEM_CHANNELS = 32
@@ -86,7 +86,7 @@ def _scaled(channels: int, factor: float) -> int:
 
 
 @keras.saving.register_keras_serializable(package="mask2former")
-class EfficientNetLite(keras.layers.Layer):
+class EfficientNetLite(staged.StagedBackbone):
     """Image features at strides 4, 8, 16 and 32.
 
     Call arguments:
@@ -107,9 +107,7 @@ class EfficientNetLite(keras.layers.Layer):
             Stage(sizes, norm, name=f"stage_{number}", dtype=self.dtype_policy)
             for number, sizes in enumerate(stage_sizes(architecture), start=1)
         ]
-        frozen = len(self.stages) + 1 - trained_stages
-        for part in [self.stem, *self.stages][:frozen]:
-            part.trainable = False
+        self.freeze_all_but(trained_stages)
 
     @classmethod
     def from_settings(
@@ -117,21 +115,6 @@ class EfficientNetLite(keras.layers.Layer):
     ) -> "EfficientNetLite":
         """Builds the layer a configuration asks for."""
         return cls(settings.name, settings.norm, settings.trained_stages, **kwargs)
-
-    def build(self, images_shape: shapes.Shape) -> None:
-        self.stem.build(images_shape)
-        shape = shapes.with_channels(images_shape, STEM_CHANNELS)
-        for stage in self.stages:
-            stage.build(shape)
-            shape = shapes.with_channels(shape, stage.channels)
-
-    def call(self, images: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, ...]:
-        pixels = self.stem(images, training=training)
-        features = []
-        for stage in self.stages:
-            pixels = stage(pixels, training=training)
-            features.append(pixels)
-        return tuple(features)
 
     def get_config(self) -> dict[str, object]:
         return {

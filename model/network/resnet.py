@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from model import config
-from model.network import convolution, normalization, shapes
+from model.network import convolution, normalization, shapes, staged
 
 PIXELS = config.IMAGENET_PIXELS
 _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
@@ -12,7 +12,7 @@ _STRIDES = (1, 2, 2, 2)
 
 
 @keras.saving.register_keras_serializable(package="mask2former")
-class ResNet(keras.layers.Layer):
+class ResNet(staged.StagedBackbone):
     """Image features at strides 4, 8, 16 and 32.
 
     Call arguments:
@@ -51,29 +51,12 @@ class ResNet(keras.layers.Layer):
                 zip(_BLOCKS[depth], _STRIDES, strict=True)
             )
         ]
-        frozen = len(self.stages) + 1 - trained_stages
-        for part in [self.stem, *self.stages][:frozen]:
-            part.trainable = False
+        self.freeze_all_but(trained_stages)
 
     @classmethod
     def from_settings(cls, settings: config.BackboneConfig, **kwargs) -> "ResNet":
         """Builds the layer a configuration asks for."""
         return cls(**settings.model_dump(exclude={"name"}), **kwargs)
-
-    def build(self, images_shape: shapes.Shape) -> None:
-        self.stem.build(images_shape)
-        shape = shapes.with_channels(images_shape, self.stem_width)
-        for stage in self.stages:
-            stage.build(shape)
-            shape = shapes.with_channels(shape, stage.channels)
-
-    def call(self, images: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, ...]:
-        pixels = self.stem(images, training=training)
-        features = []
-        for stage in self.stages:
-            pixels = stage(pixels, training=training)
-            features.append(pixels)
-        return tuple(features)
 
     def get_config(self) -> dict[str, object]:
         return {

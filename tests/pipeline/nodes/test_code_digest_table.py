@@ -128,6 +128,7 @@ model.serve.model_folder                            E
 model.serve.postprocess                             TEV
 model.serve.rle_encoding                            T
 model.serve.saved_model                             TEV
+model.network.staged                                T
 model.train.averages                                T
 model.train.checkpoints                             T
 model.train.cluster                                 T
