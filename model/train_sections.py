@@ -36,12 +36,21 @@ class ColourJitterConfig(config_section.Section):
 
 
 class AugmentConfig(config_section.Section):
-    """Large-scale jitter, flip and a fixed square crop of `crop_size` pixels."""
+    """Large-scale jitter, flip and a fixed square crop of `crop_size` pixels.
+
+    Attributes:
+        quarter_turns: turns the crop by 0, 90, 180 or 270 degrees at equal odds, for
+            pictures from above, of things that lie any way round.
+        copy_paste: probability that objects of another image, augmented by itself, are
+            put on top. Doubles the images that are read and decoded.
+    """
 
     crop_size: config_section.PositiveInt = 1024
     min_scale: config_section.PositiveFloat = 0.1
     max_scale: config_section.PositiveFloat = 2.0
     flip_probability: config_section.Fraction = 0.5
+    quarter_turns: bool = False
+    copy_paste: config_section.Fraction = 0.0
     colour_jitter: ColourJitterConfig = ColourJitterConfig()
 
     @pydantic.model_validator(mode="after")

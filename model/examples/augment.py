@@ -113,6 +113,26 @@ def pad_image(
     return tf.reshape(padded, [crop_size, crop_size, 3])
 
 
+def draw_turn(seed: tf.Tensor) -> tf.Tensor:
+    """How often a crop is turned by 90 degrees, int32 [], 0 to 3."""
+    return tf.random.stateless_uniform([], seed, 0, 4, tf.int32)
+
+
+def turned(
+    image: tf.Tensor, masks: tf.Tensor, turn: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Turns a square crop and its masks, counter-clockwise.
+
+    Args:
+        image: float32 [S, S, 3].
+        masks: uint8 [N, S, S].
+        turn: int32 [], quarters of a turn.
+    """
+    side = image.shape[0]
+    image = tf.ensure_shape(tf.image.rot90(image, turn), [side, side, 3])
+    return image, tf.image.rot90(masks[..., None], turn)[..., 0]
+
+
 def looked_up(geometry: Geometry, crop_size: int) -> tuple[tf.Tensor, tf.Tensor]:
     """The stored pixels that masks of the crop are made of: the nearest ones.
 

@@ -1,7 +1,7 @@
 """Training batches from stored examples."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -11,13 +11,16 @@ from model.examples import (
     augment,
     categories,
     colour_jitter,
+    copy_paste,
     epochs,
     features,
     mask_crop,
     preprocessing,
 )
 
-_COLOUR_STREAM = 1  # folded into an image's seed, away from that of its geometry
+# Folded into an image's seed, away from that of its geometry.
+_COLOUR_STREAM, _TURN_STREAM, _PASTE_STREAM, _DONOR_STREAM = range(1, 5)
+_DONOR_SEED = 0x5EED  # added to the seed: donors come in an order of their own
 TOLD = ("image_id", "left_out")  # of a batch, beside what is trained on
 _BATCHES_AHEAD = 2  # a batch at 1024 px may take a gigabyte
 
@@ -56,11 +59,25 @@ def train_dataset(
     """
     lookup = categories.class_index_lookup(classes)
     first_image = start_step * settings.batch_size
-    records = epochs.read(files, lookup, len(classes), settings, seed, first_image)
+    read = functools.partial(epochs.read, files, lookup, len(classes), settings)
+    records = _with_donors(read, settings.augment, seed, first_image)
     load = functools.partial(_load_in_place, lookup, settings, mean, std, seed, share)
     numbered = records.enumerate(first_image)
     examples = numbered.map(load, tf.data.AUTOTUNE, deterministic=True)
     return _padded_batches(examples, settings).prefetch(_BATCHES_AHEAD)
+
+
+def _with_donors(
+    read: Callable[[int, int], tf.data.Dataset],
+    settings: train_sections.AugmentConfig,
+    seed: int,
+    first_image: int,
+) -> tf.data.Dataset:
+    """Records, each beside whose objects may be put on top if any are to be."""
+    records = read(seed, first_image)
+    if not settings.copy_paste:
+        return records
+    return tf.data.Dataset.zip((records, read(seed + _DONOR_SEED, first_image)))
 
 
 def _load_in_place(
@@ -71,14 +88,43 @@ def _load_in_place(
     seed: int,
     share: range | None,
     index: tf.Tensor,
-    serialized: tf.Tensor,
+    serialized: tf.Tensor | tuple[tf.Tensor, tf.Tensor],
 ) -> dict[str, tf.Tensor]:
-    """`load_example` of the image int64 [] since the first step."""
+    """`load_example` of the image int64 [] since the first step.
+
+    Args:
+        serialized: with copy-paste two, the image and whose objects are put on top.
+    """
     mine = share or range(settings.batch_size)
     image_seed = tf.cast(tf.stack([tf.constant(seed, tf.int64), index]), tf.int32)
+    load = functools.partial(
+        load_example, lookup=lookup, settings=settings, mean=mean, std=std
+    )
+    if isinstance(serialized, tuple):
+        # Which objects are still seen follows from all pixels, so all are made.
+        return _load_with_pasted(load, *serialized, image_seed, settings)
     place = index % settings.batch_size
     is_needed = (place >= mine.start) & (place < mine.stop)
-    return load_example(serialized, lookup, settings, mean, std, image_seed, is_needed)
+    return load(serialized, seed=image_seed, is_needed=is_needed)
+
+
+def _load_with_pasted(
+    load: Callable[..., dict[str, tf.Tensor]],
+    record: tf.Tensor,
+    donor: tf.Tensor,
+    seed: tf.Tensor,
+    settings: config.TrainConfig,
+) -> dict[str, tf.Tensor]:
+    """An image, with objects of the donor on top if that is drawn."""
+    below = load(record, seed=seed)
+    paste_seed = tf.random.fold_in(seed, _PASTE_STREAM)
+    chance = tf.random.stateless_uniform([], paste_seed)
+
+    def pasted() -> dict[str, tf.Tensor]:
+        above = load(donor, seed=tf.random.fold_in(seed, _DONOR_STREAM))
+        return copy_paste.paste(below, above, paste_seed, settings.max_instances)
+
+    return tf.cond(chance < settings.augment.copy_paste, pasted, lambda: below)
 
 
 def load_example(
@@ -100,27 +146,39 @@ def load_example(
         What a batch has of it, see `train_dataset`, with an instance at least.
     """
     example = features.parse_example(serialized)
-    crop_size = settings.augment.crop_size
+    side = settings.augment.crop_size
     geometry, crop = _draw_crop(example, seed, settings.augment)
-    shown = _shown_instances(example, lookup, settings, crop)
-    runs, num_runs, class_index, left_out = shown
+    *stored, class_index, left_out = _shown_instances(example, lookup, settings, crop)
     count = tf.size(class_index)
-    image, masks = tf.cond(
-        tf.convert_to_tensor(is_needed),
-        lambda: (
-            _shown_pixels(example, geometry, settings.augment, mean, std, seed),
-            _padded(mask_crop.masks(runs, num_runs, *crop), crop_size),
-        ),
-        lambda: _blank(tf.maximum(count, 1), crop_size),
-    )
+
+    def made() -> tuple[tf.Tensor, tf.Tensor]:
+        image = _shown_pixels(example, geometry, settings.augment, mean, std, seed)
+        masks = _padded(mask_crop.masks(*stored, *crop), side)
+        return _turned(image, masks, settings.augment, seed)
+
+    blank = functools.partial(_blank, tf.maximum(count, 1), side)
+    image, masks = tf.cond(tf.convert_to_tensor(is_needed), made, blank)
     return {
         "images": image,
-        "masks": tf.ensure_shape(masks, [None, crop_size, crop_size]),
+        "masks": tf.ensure_shape(masks, [None, side, side]),
         "class_index": tf.pad(class_index, [[0, _missing(count)]], constant_values=-1),
         "num_instances": count,
         "image_id": example[features.IMAGE_ID],
         "left_out": left_out,
     }
+
+
+def _turned(
+    image: tf.Tensor,
+    masks: tf.Tensor,
+    settings: train_sections.AugmentConfig,
+    seed: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """See `augment.turned`; as they are without `quarter_turns`."""
+    if not settings.quarter_turns:
+        return image, masks
+    turn = augment.draw_turn(tf.random.fold_in(seed, _TURN_STREAM))
+    return augment.turned(image, masks, turn)
 
 
 def _draw_crop(

@@ -123,3 +123,19 @@ def test_the_same_seed_draws_the_same():
     first, second = (_drawn(1, (40, 80), crop_size=64)[0] for _ in range(2))
     assert [int(v) for v in first.scaled] == [int(v) for v in second.scaled]
     assert [int(v) for v in first.origin] == [int(v) for v in second.origin]
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_turned_crops_are_those_of_numpy(turn):
+    rng = np.random.default_rng(0)
+    image = rng.random([8, 8, 3]).astype(np.float32)
+    masks = rng.integers(0, 2, [3, 8, 8]).astype(np.uint8)
+    turned = augment.turned(tf.constant(image), tf.constant(masks), tf.constant(turn))
+    np.testing.assert_array_equal(turned[0], np.rot90(image, turn))
+    np.testing.assert_array_equal(turned[1], np.rot90(masks, turn, axes=(1, 2)))
+
+
+def test_all_four_turns_are_drawn():
+    turns = [int(augment.draw_turn(tf.constant([0, k]))) for k in range(80)]
+    assert sorted(set(turns)) == [0, 1, 2, 3]
+    assert min(turns.count(turn) for turn in range(4)) >= 8

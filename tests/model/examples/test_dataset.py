@@ -171,3 +171,58 @@ def test_a_share_of_the_batch_is_what_the_whole_batch_has_there(ten_images):
             np.testing.assert_array_equal(part[key][2:], batch[key][2:])
             assert not part[key][:2].numpy().any()
         assert batch["images"][:2].numpy().any()
+
+
+def test_turns_take_image_and_masks_alike(serialize_example):
+    pixels = np.random.default_rng(0).integers(0, 256, [32, 32, 3]).astype(np.uint8)
+    masks = [_mask(2, 3), _mask(10, 20)]
+    example = serialize_example(pixels, masks, [7, 3])
+    settings = _settings(augment={**_PLAIN, "quarter_turns": True})
+    seen = set()
+    for seed in range(12):
+        found = _load(example, settings, (0, seed))
+        shown = found["images"].numpy()
+        turns = [k for k in range(4) if np.array_equal(np.rot90(pixels, k), shown)]
+        np.testing.assert_array_equal(
+            found["masks"], np.rot90(masks, turns[0], axes=(1, 2))
+        )
+        seen.add(turns[0])
+    assert len(seen) > 1
+
+
+def test_pasted_objects_come_from_other_images(ten_images):
+    settings = _settings(augment={**_PLAIN, "copy_paste": 1.0})
+    batches = list(_batches(ten_images, settings).take(20))
+    pasted = 0
+    for batch in batches:
+        for image, masks, number in zip(
+            batch["images"].numpy(),
+            batch["masks"].numpy(),
+            batch["image_id"].numpy(),
+            strict=True,
+        ):
+            foreign = (image != number).any(axis=-1)
+            pasted += int(foreign.any())
+            assert masks.any(axis=0)[foreign].all()
+    assert pasted > 5
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.5])
+def test_pasting_follows_from_the_seed_and_goes_on_after_a_restart(ten_images, chance):
+    settings = _settings(augment={**_PLAIN, "copy_paste": chance})
+    whole = list(_batches(ten_images, settings, seed=3).take(9))
+    rest = list(_batches(ten_images, settings, seed=3, start_step=6).take(3))
+    for expected, found in zip(whole[6:], rest, strict=True):
+        for key, value in expected.items():
+            np.testing.assert_array_equal(found[key], value)
+
+
+def test_a_share_of_a_pasted_batch_agrees_on_counts_and_classes(ten_images):
+    settings = _settings(augment={**_PLAIN, "copy_paste": 0.7})
+    whole = _batches(ten_images, settings).take(6)
+    mine = _batches(ten_images, settings, share=range(1, 2)).take(6)
+    for expected, found in zip(whole, mine, strict=True):
+        for key in ("class_index", "num_instances"):
+            np.testing.assert_array_equal(found[key], expected[key])
+        for key in ("images", "masks"):
+            np.testing.assert_array_equal(found[key][1], expected[key][1])
