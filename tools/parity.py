@@ -61,7 +61,7 @@ class Row:
 
 
 def main() -> int:
-    """Prints a table for each backbone and image size; exit code 1 when something deviates."""
+    """Prints a table for each network and size; exit code 1 when something deviates."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--reference-python", default=".venv-parity/bin/python")
     parser.add_argument("--backbones", nargs="+", default=["resnet50", "swin_tiny"])
@@ -86,16 +86,8 @@ def _run_reference(
 ) -> None:
     height, width = size.split("x")
     command = [python, str(_HERE / "make_parity_fixtures.py"), "--out", str(folder)]
-    command += [
-        "--backbone",
-        backbone,
-        "--height",
-        height,
-        "--width",
-        width,
-        "--seed",
-        seed,
-    ]
+    options = {"backbone": backbone, "height": height, "width": width, "seed": seed}
+    command += [f"--{name}={value}" for name, value in options.items()]
     subprocess.run(command, check=True)
 
 

@@ -8,6 +8,7 @@ import small_batches
 import tensorflow as tf
 
 from foundation import errors
+from model import config
 from model.network import mask2former
 from model.train import optimizer, training_step
 
@@ -135,3 +136,46 @@ def test_batches_with_other_numbers_of_instances_are_not_traced_again(model):
     for each in (batch, fewer):
         assert np.isfinite(compute(each).metrics["gradient_norm"])
     assert compute.experimental_get_tracing_count() == 1
+
+
+@pytest.fixture(scope="module")
+def dropping_model(tiny_model_config):
+    """With a Swin of which half of the last branches are dropped."""
+    backbone = config.BackboneConfig(name="swin_tiny", drop_path=0.5)
+    settings = tiny_model_config.model_copy(update={"backbone": backbone})
+    return mask2former.build(settings, 2)
+
+
+def _gradients_at(model, step_number, **changes):
+    """Of the batch after so many steps, as a new process would compute them."""
+    step = small_batches.step_of(model, small_batches.settings(**changes))
+    step._optimizer.step.assign(step_number)
+    found, _ = step.gradients(small_batches.tensors())
+    return [gradient.numpy() for gradient in found]
+
+
+def test_dropped_branches_follow_from_seed_and_step_alone(dropping_model):
+    first = _gradients_at(dropping_model, 3)
+    again = _gradients_at(dropping_model, 3)
+    parts = _gradients_at(dropping_model, 3, micro_batches=2)
+    names = [weight.path for weight in dropping_model.trainable_variables]
+    for name, one, other, part in zip(names, first, again, parts, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(one, part, atol=1e-4, err_msg=name)
+    kept = [
+        dropping_model.draw_kept(
+            tf.random.fold_in(tf.constant([0, number], tf.int32), 5), 4
+        )
+        for number in (3, 4)
+    ]
+    assert not np.array_equal(*kept)
+    # What no image kept gets no gradient.
+    kernels = [
+        f"stage_4/block_1/{part}/kernel"
+        for part in ("attention/output", "feedforward_2")
+    ]
+    for number, found in zip((3, 4), (first, _gradients_at(dropping_model, 4))):
+        rows = kept[number - 3].numpy()
+        for branch, kernel in enumerate(kernels, start=22):
+            (place,) = (i for i, name in enumerate(names) if name.endswith(kernel))
+            assert bool(found[place].any()) == bool(rows[:, branch].any())
