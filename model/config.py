@@ -58,8 +58,9 @@ class BackboneConfig(config_section.Section):
     def _check(self) -> "BackboneConfig":
         if self.drop_path and not self.is_swin:
             raise ValueError(
-                f"model.backbone.drop_path {self.drop_path} is Swin's; {self.name} drops "
-                "nothing. Leave drop_path out, or set model.backbone.name=swin_tiny"
+                f"model.backbone.drop_path {self.drop_path} is Swin's; {self.name} "
+                "drops nothing. Leave drop_path out, or set "
+                "model.backbone.name=swin_tiny"
             )
         if self.name == "resnet":
             return self

@@ -1,4 +1,4 @@
-"""Swin Transformer (Liu et al. 2021, arXiv 2103.14030), as Mask2Former's authors use it.
+"""Swin Transformer (Liu et al. 2021, arXiv 2103.14030), as Mask2Former uses it.
 
 Its layers are the paper's; a layer norm of its own stands after each of the four
 features, and maps of any size are padded to whole windows.
@@ -99,9 +99,16 @@ class Swin(staged.StagedBackbone):
     @classmethod
     def from_settings(cls, settings: config.BackboneConfig, **kwargs) -> "Swin":
         """Builds the layer a configuration asks for."""
-        size = dataclasses.asdict(SIZES[settings.name])
-        chosen = settings.trained_stages, settings.drop_path
-        return cls(*size.values(), *chosen, **kwargs)
+        size = SIZES[settings.name]
+        return cls(
+            size.channels,
+            size.depths,
+            size.heads,
+            size.window,
+            settings.trained_stages,
+            settings.drop_path,
+            **kwargs,
+        )
 
     def call(
         self,

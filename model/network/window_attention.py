@@ -1,4 +1,4 @@
-"""Self-attention inside of windows, shifted or not (Liu et al. 2021, arXiv 2103.14030)."""
+"""Self-attention inside of windows (Liu et al. 2021, arXiv 2103.14030)."""
 
 import math
 

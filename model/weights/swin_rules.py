@@ -13,6 +13,7 @@ from model.network import swin
 # A pattern, our layer and its kind.
 Row = tuple[str, str, str]
 _STAGES = range(4)
+_ENCODER = r"model\.pixel_level_module\.encoder\."
 _BLOCK_AUTHORS = {
     r"norm1": ("attention_norm", "norm"),
     r"attn": ("attention", "window_attention"),
@@ -46,7 +47,7 @@ def authors(prefix: str) -> Iterator[Row]:
 
 def hugging_face() -> Iterator[Row]:
     """Names of Hugging Face's files, likewise."""
-    prefix = r"(?:model\.pixel_level_module\.encoder\.(?:swin\.)?|swin\.)"
+    prefix = rf"(?:{_ENCODER}(?:swin\.)?|swin\.)"
     stem = rf"{prefix}embeddings\."
     yield (
         rf"{stem}patch_embeddings\.projection",
@@ -56,7 +57,7 @@ def hugging_face() -> Iterator[Row]:
     yield rf"{stem}norm", "backbone/stem/norm", "norm"
     yield from _stages(rf"{prefix}encoder\.layers", _BLOCK_HUGGING_FACE)
     for stage in _STAGES:
-        norm = rf"model\.pixel_level_module\.encoder\.hidden_states_norms\.stage{stage + 1}"
+        norm = rf"{_ENCODER}hidden_states_norms\.stage{stage + 1}"
         yield norm, f"backbone/stage_{stage + 1}/norm", "norm"
 
 

@@ -106,10 +106,7 @@ def convert(
     else:
         found = _read(source, torch_python)
         kind, values, dropped = _translate(found, source)
-        notices = _licence_notices(kind)
-    if swin_rules.is_one(values) and _is_backbone(values):
-        values = swin_rules.with_feature_norms(values)
-        notices.append(_NEW_NORMS)
+        values, notices = _completed(values, _licence_notices(kind))
     header = _header(source, kind, values, categories_file)
     weights_file.save(out, values, header)
     if dropped:
@@ -118,6 +115,15 @@ def convert(
         notices.append(_UNNAMED_CLASSES)
     size = sum(value.size for value in values.values())
     return Converted(out, header, len(values), size, notices)
+
+
+def _completed(
+    values: dict[str, np.ndarray], notices: list[str]
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """What a classifier does not have is added, and told."""
+    if not swin_rules.is_one(values) or not _is_backbone(values):
+        return values, notices
+    return swin_rules.with_feature_norms(values), [*notices, _NEW_NORMS]
 
 
 def _licence_notices(kind: str) -> list[str]:
