@@ -9,7 +9,6 @@ import tensorflow as tf
 from pycocotools import mask as coco_mask
 from tensorflow.core.protobuf import saved_model_pb2
 
-from model import config
 from model.examples import categories
 from model.network import mask2former
 from model.serve import export
@@ -192,10 +191,9 @@ def test_every_weight_of_a_keras_model_is_saved(tmp_path, colour_model):
 
 
 def test_a_swin_answers_at_every_size_as_before_it_was_saved(
-    tmp_path, colour_model, tiny_model_config
+    tmp_path, colour_model, tiny_model_config, small_swin
 ):
-    backbone = config.BackboneConfig(name="swin_tiny")
-    settings = tiny_model_config.model_copy(update={"backbone": backbone})
+    settings = tiny_model_config.model_copy(update={"backbone": small_swin})
     network = mask2former.build(settings, len(colour_model.CATEGORIES))
     transform = colour_model.PixelTransform(colour_model.DATA)
     module = export.ServingModule(network, transform, colour_model.CATEGORIES, 3)

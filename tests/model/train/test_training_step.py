@@ -8,7 +8,6 @@ import small_batches
 import tensorflow as tf
 
 from foundation import errors
-from model import config
 from model.network import mask2former
 from model.train import optimizer, training_step
 
@@ -138,45 +137,35 @@ def test_batches_with_other_numbers_of_instances_are_not_traced_again(model):
     assert compute.experimental_get_tracing_count() == 1
 
 
-@pytest.fixture(scope="module")
-def dropping_model(tiny_model_config):
-    """With a Swin of which half of the last branches are dropped."""
-    backbone = config.BackboneConfig(name="swin_tiny", drop_path=0.5)
-    settings = tiny_model_config.model_copy(update={"backbone": backbone})
-    return mask2former.build(settings, 2)
-
-
-def _gradients_at(model, step_number, **changes):
-    """Of the batch after so many steps, as a new process would compute them."""
-    step = small_batches.step_of(model, small_batches.settings(**changes))
-    step._optimizer.step.assign(step_number)
+def _gradients_at(step, number):
+    """Of the batch after so many steps, whatever was computed before."""
+    step._optimizer.step.assign(number)
     found, _ = step.gradients(small_batches.tensors())
     return [gradient.numpy() for gradient in found]
 
 
-def test_dropped_branches_follow_from_seed_and_step_alone(dropping_model):
-    first = _gradients_at(dropping_model, 3)
-    again = _gradients_at(dropping_model, 3)
-    parts = _gradients_at(dropping_model, 3, micro_batches=2)
-    names = [weight.path for weight in dropping_model.trainable_variables]
-    for name, one, other, part in zip(names, first, again, parts, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-6, err_msg=name)
-        np.testing.assert_allclose(one, part, atol=1e-4, err_msg=name)
-    kept = [
-        dropping_model.draw_kept(
-            tf.random.fold_in(tf.constant([0, number], tf.int32), 5), 4
-        )
-        for number in (3, 4)
-    ]
-    assert not np.array_equal(*kept)
-    # What no image kept gets no gradient.
-    kernels = [
-        f"stage_4/block_1/{part}/kernel"
-        for part in ("attention/output", "feedforward_2")
-    ]
-    for rows, found in zip(
-        kept, (first, _gradients_at(dropping_model, 4)), strict=True
+def test_dropped_branches_follow_from_seed_and_step_alone(
+    tiny_model_config, small_swin
+):
+    settings = tiny_model_config.model_copy(update={"backbone": small_swin})
+    model = mask2former.build(settings, 2)
+    step = small_batches.step_of(model, small_batches.settings())
+    found = {number: _gradients_at(step, number) for number in (3, 4)}
+    halves = small_batches.step_of(model, small_batches.settings(micro_batches=2))
+    names = [weight.path for weight in model.trainable_variables]
+    for name, one, again, part in zip(
+        names, found[3], _gradients_at(step, 3), _gradients_at(halves, 3), strict=True
     ):
-        for branch, kernel in enumerate(kernels, start=22):
-            (place,) = (i for i, name in enumerate(names) if name.endswith(kernel))
-            assert bool(found[place].any()) == bool(rows.numpy()[:, branch].any())
+        np.testing.assert_allclose(one, again, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(one, part, atol=1e-4, err_msg=name)
+    # What no image keeps gets no gradient.
+    kernels = ("attention/output/kernel", "feedforward_2/kernel")
+    for number, gradients in found.items():
+        seed = tf.random.fold_in(tf.constant([0, number], tf.int32), 5)
+        kept = model.draw_kept(seed, 4).numpy()
+        assert 0 < kept[:, 2:].sum() < kept[:, 2:].size
+        for branch in range(2, 16):
+            stage, block = branch // 4 + 1, branch // 2 % 2
+            ending = f"stage_{stage}/block_{block}/{kernels[branch % 2]}"
+            (place,) = (i for i, name in enumerate(names) if name.endswith(ending))
+            assert bool(gradients[place].any()) == bool(kept[:, branch].any()), ending
