@@ -74,7 +74,7 @@ $(PARITY_STAMP): requirements/parity.txt
 	@.venv-parity/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/parity.txt
 	@touch $@
 
-parity: setup $(PARITY_STAMP) ## Compare with PyTorch at full size (5 minutes, 8 GB)
+parity: setup $(PARITY_STAMP) ## Compare with PyTorch at full size (10 minutes or so, 8 GB)
 	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tools/parity.py
 
 benchmark: setup $(PARITY_STAMP) ## Time the model beside its peer, write benchmarks/RESULTS.md

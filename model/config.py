@@ -24,22 +24,44 @@ class BackboneConfig(config_section.Section):
     """What makes features of images.
 
     Attributes:
-        name: `resnet`, or EfficientNet-Lite, whose ImageNet weights come along.
+        name: `resnet`; EfficientNet-Lite, whose ImageNet weights come along; or Swin.
         depth, stem_width: a ResNet's; a `stem_width` of 64 is the published width.
         norm: `frozen_batch` keeps pretrained statistics (the paper's choice); `batch`
-            and `group` are for training from scratch.
+            and `group` are for training from scratch. Swin has layer norms instead.
         trained_stages: how many of the five stages (stem, 1..4) are trained, counted
             from the last; 5 trains all, 0 none.
+        drop_path: Swin's alone: how often in training a residual branch of the last
+            block is dropped for an image; less often before it, the first never.
     """
 
-    name: Literal["resnet", "efficientnet_lite0", "efficientnet_lite2"] = "resnet"
+    name: Literal[
+        "resnet",
+        "efficientnet_lite0",
+        "efficientnet_lite2",
+        "swin_tiny",
+        "swin_small",
+        "swin_base",
+        "swin_large",
+    ] = "resnet"
     depth: Literal[18, 34, 50, 101] = 50
     stem_width: config_section.PositiveInt = 64
     norm: Literal["frozen_batch", "batch", "group"] = "frozen_batch"
     trained_stages: Annotated[int, pydantic.Field(ge=0, le=5)] = 5
+    drop_path: Annotated[float, pydantic.Field(ge=0.0, lt=1.0)] = 0.0
+
+    @property
+    def is_swin(self) -> bool:
+        """Whether `norm` says nothing: all norms are layer norms."""
+        return self.name.startswith("swin_")
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> "BackboneConfig":
+        if self.drop_path and not self.is_swin:
+            raise ValueError(
+                f"model.backbone.drop_path {self.drop_path} is Swin's; {self.name} "
+                "drops nothing. Leave drop_path out, or set "
+                "model.backbone.name=swin_tiny"
+            )
         if self.name == "resnet":
             return self
         # A saved configuration has every key: what stands there by itself is no choice.
@@ -51,6 +73,11 @@ class BackboneConfig(config_section.Section):
                     f"model.backbone.{key} {value} is a ResNet's; {self.name} has one "
                     f"size. Leave {key} out, or set model.backbone.name=resnet"
                 )
+        if self.is_swin and self.norm != fields["norm"].default:
+            raise ValueError(
+                f"model.backbone.norm {self.norm}: {self.name} has layer norms, which "
+                "are trained from any weights. Leave norm out"
+            )
         return self
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 _BACKBONE = "model.pixel_level_module.encoder"
+_SWIN = f"{_BACKBONE}.swin"
 _PIXELS = "model.pixel_level_module.decoder"
 _DECODER = "model.transformer_module"
 _AUTHORS_PIXELS = "sem_seg_head.pixel_decoder"
@@ -24,6 +25,7 @@ def rename(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """
     renamed, used = {}, {"criterion.empty_weight"}
     renamed["criterion.empty_weight"] = state["criterion.empty_weight"]
+    used.update(name for name in state if name.startswith(f"{_SWIN}.layernorm."))
     for authors, own in _layers(state):
         parts = [name for name in state if name.rpartition(".")[0] == own]
         for name in parts:
@@ -32,6 +34,12 @@ def rename(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     for authors, own in _single(state):
         used.add(own)
         renamed[authors] = state[own]
+    for own, authors in _swin_attentions(state):
+        for part in ("weight", "bias"):
+            names = [f"{own}.{projection}_proj.{part}" for projection in "qkv"]
+            used.update(names)
+            joined = np.concatenate([state[name] for name in names])
+            renamed[f"{authors}.qkv.{part}"] = joined
     for layer in range(_count(state, _DECODER + r"\.decoder\.layers")):
         own = f"{_DECODER}.decoder.layers.{layer}.self_attn"
         authors = f"transformer_self_attention_layers.{layer}.self_attn"
@@ -65,8 +73,30 @@ def torchvision(name: str) -> str:
     return name.replace("shortcut.normalization", "downsample.1")
 
 
+def hugging_face_published(name: str) -> str:
+    """The name that a weight has in Hugging Face's published Swin files.
+
+    Version 5 of the library reads those, and has other names inside.
+    """
+    if not name.startswith(_SWIN):
+        return name
+    name = name.replace(_SWIN, _BACKBONE)
+    for new, published in (
+        ("attention.relative_position_bias", "attention.self"),
+        ("attention.q_proj", "attention.self.query"),
+        ("attention.k_proj", "attention.self.key"),
+        ("attention.v_proj", "attention.self.value"),
+        ("attention.o_proj", "attention.output.dense"),
+        ("mlp.fc1", "intermediate.dense"),
+        ("mlp.fc2", "output.dense"),
+    ):
+        name = name.replace(f".{new}.", f".{published}.")
+    return name
+
+
 def _layers(state: dict[str, np.ndarray]) -> Iterator[tuple[str, str]]:
     """Layers of equal content: authors' name, Hugging Face's name."""
+    yield from _swin_layers(state)
     yield "backbone.stem.conv1", f"{_BACKBONE}.embedder.embedder.convolution"
     yield "backbone.stem.conv1.norm", f"{_BACKBONE}.embedder.embedder.normalization"
     for stage in range(4):
@@ -132,6 +162,34 @@ def _decoder_layers(state: dict[str, np.ndarray]) -> Iterator[tuple[str, str]]:
         yield f"{feedforward}.linear1", f"{own}.fc1"
         yield f"{feedforward}.linear2", f"{own}.fc2"
         yield f"{feedforward}.norm", f"{own}.final_layer_norm"
+
+
+def _swin_attentions(state: dict[str, np.ndarray]) -> Iterator[tuple[str, str]]:
+    for stage in range(4):
+        stages = f"{_SWIN}.encoder.layers.{stage}.blocks"
+        for block in range(_count(state, re.escape(stages))):
+            authors = f"backbone.layers.{stage}.blocks.{block}.attn"
+            yield f"{stages}.{block}.attention", authors
+
+
+def _swin_layers(state: dict[str, np.ndarray]) -> Iterator[tuple[str, str]]:
+    stem = f"{_SWIN}.embeddings"
+    yield "backbone.patch_embed.proj", f"{stem}.patch_embeddings.projection"
+    yield "backbone.patch_embed.norm", f"{stem}.norm"
+    for stage in range(4):
+        own, authors = f"{_SWIN}.encoder.layers.{stage}", f"backbone.layers.{stage}"
+        for part in ("norm", "reduction"):
+            yield f"{authors}.downsample.{part}", f"{own}.downsample.{part}"
+        norm = f"{_BACKBONE}.hidden_states_norms.stage{stage + 1}"
+        yield f"backbone.norm{stage}", norm
+    for own, attention in _swin_attentions(state):
+        yield attention, f"{own}.relative_position_bias"
+        yield f"{attention}.proj", f"{own}.o_proj"
+        block, own = attention.removesuffix(".attn"), own.removesuffix(".attention")
+        yield f"{block}.norm1", f"{own}.layernorm_before"
+        yield f"{block}.norm2", f"{own}.layernorm_after"
+        for number in (1, 2):
+            yield f"{block}.mlp.fc{number}", f"{own}.mlp.fc{number}"
 
 
 def _single(state: dict[str, np.ndarray]) -> Iterator[tuple[str, str]]:

@@ -11,6 +11,8 @@ for small models the same weights in the authors' (detectron2.pkl), and referenc
 """
 
 import argparse
+import dataclasses
+import json
 import pathlib
 import pickle
 import sys
@@ -38,6 +40,23 @@ _SMALL = reference_model.Sizes(
     classes=5,
     loss_points=112,
 )
+_SMALL_SWIN = dataclasses.replace(_SMALL, backbone="swin_tiny")
+_SMALL_SIZE = (2, 64, 32)  # no stage is a whole number of windows
+_ODD_SIZE = (1, 75, 61)  # neither of patches, nor of halves
+_STORED_SWIN_GRADIENTS = (
+    "patch_embeddings.projection.weight",
+    "layers.0.blocks.0.attention.q_proj.weight",
+    "layers.0.blocks.1.attention.relative_position_bias.relative_position_bias_table",
+    "layers.0.downsample.norm.weight",
+    "layers.1.blocks.1.attention.v_proj.bias",
+    "layers.2.blocks.5.mlp.fc1.bias",
+    "layers.3.blocks.1.layernorm_before.weight",
+    "hidden_states_norms.stage1.weight",
+    "hidden_states_norms.stage4.bias",
+    "class_predictor.weight",
+)
+# What comes after the network, and is the same with any backbone.
+_LEFT_OUT = ("detections/", "fitted/")
 _STORED_GRADIENTS = (
     "embedder.embedder.convolution.weight",
     "stages.0.layers.0.layer.1.convolution.weight",
@@ -65,6 +84,9 @@ def main() -> int:
     """Writes the stored fixtures, or one folder of full size."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=pathlib.Path, help="folder of a full-size run")
+    parser.add_argument(
+        "--backbone", default="resnet50", choices=reference_model.BACKBONES
+    )
     parser.add_argument("--height", type=int, default=480)
     parser.add_argument("--width", type=int, default=480)
     parser.add_argument("--batch", type=int, default=1)
@@ -72,11 +94,13 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.out:
         size = (arguments.batch, arguments.height, arguments.width)
-        _write(arguments.out, reference_model.Sizes(), size, False, arguments.seed)
+        sizes = reference_model.Sizes(backbone=arguments.backbone)
+        _write(arguments.out, sizes, size, False, arguments.seed)
         return 0
     torch.set_num_threads(1)
     _write(_FIXTURES / "network", _SMALL, (2, 96, 64), True, arguments.seed)
     _write_backbone(_FIXTURES / "backbone", arguments.seed)
+    _write_swin(_FIXTURES / "swin", arguments.seed)
     return 0
 
 
@@ -96,7 +120,8 @@ def _write(
     safetensors.torch.save_file(halves, folder / "model.safetensors")
     if small:
         _write_detectron2(folder / "detectron2.pkl", halves)
-        np.savez_compressed(folder / "reference.npz", **_thinned(recorded))
+        thinned = _thinned(recorded, _STORED_GRADIENTS)
+        np.savez_compressed(folder / "reference.npz", **thinned)
     else:
         np.savez(folder / "reference.npz", **recorded)
     _describe(recorded)
@@ -121,17 +146,39 @@ def _write_backbone(folder: pathlib.Path, seed: int) -> None:
     safetensors.torch.save_file(renamed, folder / "torchvision.safetensors")
 
 
+def _write_swin(folder: pathlib.Path, seed: int) -> None:
+    """A small Mask2Former with a whole Swin-T, whose weights are drawn again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model = reference_model.build(_SMALL_SWIN, seed)
+    images, masks, classes = reference_model.draw_images(*_SMALL_SIZE, seed=seed + 1)
+    recorded = recorder.record(model, images, masks, classes, seed=seed + 2)
+    _describe(recorded)
+    recorded = _thinned(recorded, _STORED_SWIN_GRADIENTS)
+    recorded = {k: v for k, v in recorded.items() if not k.startswith(_LEFT_OUT)}
+    images, _, _ = reference_model.draw_images(*_ODD_SIZE, seed=seed + 3)
+    with torch.no_grad():
+        found = model.model.pixel_level_module.encoder(images).feature_maps
+    features = {f"odd/res{stage}": map_ for stage, map_ in enumerate(found, start=2)}
+    for name, value in {"odd/images": images, **features}.items():
+        recorded[name] = value.permute(0, 2, 3, 1).contiguous().numpy()
+    np.savez_compressed(folder / "reference.npz", seed=seed, **recorded)
+    shapes = reference_model.shapes_of(model)
+    (folder / "shapes.json").write_text(json.dumps(shapes, indent=0) + "\n")
+
+
 def _halves(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Exact: the weights were rounded to float16 values when they were drawn."""
     return {name: t.half().contiguous() for name, t in model.state_dict().items()}
 
 
-def _thinned(recorded: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Without the gradients that are not among the stored ones."""
+def _thinned(
+    recorded: dict[str, np.ndarray], endings: tuple[str, ...]
+) -> dict[str, np.ndarray]:
+    """Without the gradients of other names."""
     return {
         name: value
         for name, value in recorded.items()
-        if not name.startswith("gradient/") or name.endswith(_STORED_GRADIENTS)
+        if not name.startswith("gradient/") or name.endswith(endings)
     }
 
 

@@ -2,13 +2,14 @@
 
     make parity
 
-runs the reference (PyTorch, its own environment) at full R50 sizes, converts its
+runs the reference (PyTorch, its own environment) at full sizes, converts its
 weights, runs ours on the same images and points, and prints the deviations. The two
 frameworks meet in files. The tests in tests/parity do the same with stored files.
 """
 
 import argparse
 import dataclasses
+import itertools
 import pathlib
 import subprocess
 import sys
@@ -60,28 +61,33 @@ class Row:
 
 
 def main() -> int:
-    """Prints a table for each image size; exit code 1 when something deviates."""
+    """Prints a table for each network and size; exit code 1 when something deviates."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--reference-python", default=".venv-parity/bin/python")
+    parser.add_argument("--backbones", nargs="+", default=["resnet50", "swin_tiny"])
     parser.add_argument("--sizes", nargs="+", default=["480x480", "512x640"])
     parser.add_argument("--seed", default=_SEED)
     arguments = parser.parse_args()
     failed = False
     with tempfile.TemporaryDirectory() as parent:
-        folders = {size: pathlib.Path(parent) / size for size in arguments.sizes}
-        for size, folder in folders.items():
-            _run_reference(arguments.reference_python, size, arguments.seed, folder)
-        for size, folder in folders.items():
+        runs = list(itertools.product(arguments.backbones, arguments.sizes))
+        folders = [pathlib.Path(parent) / "_".join(run) for run in runs]
+        for run, folder in zip(runs, folders, strict=True):
+            _run_reference(arguments.reference_python, *run, arguments.seed, folder)
+        for run, folder in zip(runs, folders, strict=True):
             rows = list(compare_folder(folder))
-            console.Console(width=_WIDTH).print(_table(size, rows))
+            console.Console(width=_WIDTH).print(_table(" ".join(run), rows))
             failed |= not all(row.passed for row in rows)
     return int(failed)
 
 
-def _run_reference(python: str, size: str, seed: str, folder: pathlib.Path) -> None:
+def _run_reference(
+    python: str, backbone: str, size: str, seed: str, folder: pathlib.Path
+) -> None:
     height, width = size.split("x")
     command = [python, str(_HERE / "make_parity_fixtures.py"), "--out", str(folder)]
-    command += ["--height", height, "--width", width, "--seed", seed]
+    options = {"backbone": backbone, "height": height, "width": width, "seed": seed}
+    command += [f"--{name}={value}" for name, value in options.items()]
     subprocess.run(command, check=True)
 
 

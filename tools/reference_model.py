@@ -8,18 +8,33 @@ biases and sampling offsets are all drawn, and the logits have both signs.
 import dataclasses
 import math
 
+import seeded_weights
 import torch
 import transformers
 from torch import nn
 
 _BASIC_DEPTHS = (18, 34)
+# Of the authors' configurations: first channels, depths, heads, window.
+_SWINS = {
+    "swin_tiny": (96, [2, 2, 6, 2], [3, 6, 12, 24], 7),
+    "swin_small": (96, [2, 2, 18, 2], [3, 6, 12, 24], 7),
+    "swin_base": (128, [2, 2, 18, 2], [4, 8, 16, 32], 12),
+    "swin_large": (192, [2, 2, 18, 2], [6, 12, 24, 48], 12),
+}
+BACKBONES = ("resnet50", *_SWINS)
+_STAGES = ["stage1", "stage2", "stage3", "stage4"]
 _BLOCKS = {18: [2, 2, 2, 2], 34: [3, 4, 6, 3], 50: [3, 4, 6, 3], 101: [3, 4, 23, 3]}
 
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-    """Sizes of a reference model; the defaults are the published ones."""
+    """Sizes of a reference model; the defaults are the published ones.
 
+    Attributes:
+        backbone: one of `BACKBONES`; a ResNet has `depth` and `stem_width`.
+    """
+
+    backbone: str = "resnet50"
     depth: int = 50
     stem_width: int = 64
     pixel_channels: int = 256
@@ -41,13 +56,31 @@ def build(sizes: Sizes, seed: int) -> transformers.Mask2FormerForUniversalSegmen
     """
     transformers.logging.set_verbosity_error()
     model = transformers.Mask2FormerForUniversalSegmentation(configuration(sizes))
-    _draw_all(model, seed)
+    if sizes.backbone in _SWINS:
+        _set_seeded(model, seed)
+    else:
+        _draw_all(model, seed)
     return model.eval()
+
+
+def shapes_of(model: nn.Module) -> dict[str, list[int]]:
+    """Shapes of all that is learned, by name."""
+    return {name: list(weight.shape) for name, weight in model.named_parameters()}
+
+
+@torch.no_grad()
+def _set_seeded(model: nn.Module, seed: int) -> None:
+    drawn = seeded_weights.draw(shapes_of(model), seed)
+    for name, parameter in model.named_parameters():
+        parameter.copy_(torch.from_numpy(drawn[name]))
 
 
 def configuration(sizes: Sizes) -> transformers.Mask2FormerConfig:
     """The reference's own configuration of these sizes."""
-    backbone = _backbone_config(sizes.depth, sizes.stem_width)
+    if sizes.backbone in _SWINS:
+        backbone = _swin_config(sizes.backbone)
+    else:
+        backbone = _backbone_config(sizes.depth, sizes.stem_width)
     names = {index: f"thing {index}" for index in range(sizes.classes)}
     return transformers.Mask2FormerConfig(
         backbone_config=backbone,
@@ -76,6 +109,18 @@ def build_backbone(
     return model.eval()
 
 
+def _swin_config(name: str) -> transformers.SwinConfig:
+    channels, depths, heads, window = _SWINS[name]
+    return transformers.SwinConfig(
+        embed_dim=channels,
+        depths=depths,
+        num_heads=heads,
+        window_size=window,
+        drop_path_rate=0.0,
+        out_features=_STAGES,
+    )
+
+
 def _backbone_config(depth: int, stem_width: int) -> transformers.ResNetConfig:
     widths = [stem_width * 2**stage for stage in range(4)]
     basic = depth in _BASIC_DEPTHS
@@ -84,7 +129,7 @@ def _backbone_config(depth: int, stem_width: int) -> transformers.ResNetConfig:
         hidden_sizes=widths if basic else [4 * width for width in widths],
         depths=_BLOCKS[depth],
         layer_type="basic" if basic else "bottleneck",
-        out_features=["stage1", "stage2", "stage3", "stage4"],
+        out_features=_STAGES,
     )
 
 

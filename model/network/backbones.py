@@ -5,7 +5,7 @@ Each is a layer that turns images into features at strides 4, 8, 16 and 32, from
 """
 
 from model import config
-from model.network import efficientnet_lite, resnet, staged
+from model.network import efficientnet_lite, resnet, staged, swin
 
 
 def build(settings: config.BackboneConfig, **kwargs) -> staged.StagedBackbone:
@@ -16,6 +16,8 @@ def build(settings: config.BackboneConfig, **kwargs) -> staged.StagedBackbone:
     """
     if settings.name in efficientnet_lite.NAMES:
         return efficientnet_lite.EfficientNetLite.from_settings(settings, **kwargs)
+    if settings.name in swin.SIZES:
+        return swin.Swin.from_settings(settings, **kwargs)
     return resnet.ResNet.from_settings(settings, **kwargs)
 
 
@@ -31,4 +33,6 @@ def pixels(kind: str, settings: config.BackboneConfig) -> config.PixelStatistics
         return config.IMAGENET_PIXELS
     if settings.name in efficientnet_lite.NAMES:
         return efficientnet_lite.PIXELS
+    if settings.name in swin.SIZES:
+        return swin.PIXELS
     return resnet.PIXELS

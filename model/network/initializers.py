@@ -42,3 +42,8 @@ def c2_msra() -> keras.initializers.Initializer:
 def embedding() -> keras.initializers.Initializer:
     """Normal with deviation 1: query, position and level embeddings."""
     return keras.initializers.RandomNormal(stddev=1.0)
+
+
+def swin() -> keras.initializers.Initializer:
+    """Normal with deviation 0.02: linear layers and position biases of Swin."""
+    return keras.initializers.RandomNormal(stddev=0.02)

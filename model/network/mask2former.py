@@ -39,6 +39,7 @@ class Mask2Former(keras.Model):
 
     Call arguments:
         images: float32 [B, H, W, 3], normalised RGB, H and W multiples of 32.
+        kept: rows of `draw_kept`, bool [B, branches], or None to keep every branch.
 
     Returns:
         Dictionary of predictions, index 0 from the queries themselves, the last one
@@ -90,9 +91,13 @@ class Mask2Former(keras.Model):
         self.built = True
 
     def call(
-        self, images: tf.Tensor, training: bool = False
+        self,
+        images: tf.Tensor,
+        training: bool = False,
+        kept: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor | tuple[tf.Tensor, ...]]:
-        features = self.backbone(images, training=training)
+        drawn = {} if kept is None else {"kept": kept}
+        features = self.backbone(images, training=training, **drawn)
         features = [tf.cast(feature, tf.float32) for feature in features]
         mask_features, levels = self.pixel_decoder(features)
         class_logits, embeddings = self.decoder(mask_features, levels)
@@ -104,6 +109,20 @@ class Mask2Former(keras.Model):
             "mask_embeddings": embeddings,
             "mask_features": mask_features,
         }
+
+    def draw_kept(self, seed: tf.Tensor, count: int) -> tf.Tensor | None:
+        """Which residual branches of the backbone are kept, for each of some images.
+
+        Args:
+            seed: int64 [2], different for every step.
+
+        Returns:
+            bool [count, branches], or None for a backbone that drops none.
+        """
+        rates = self.backbone.keep_rates
+        if not rates:
+            return None
+        return tf.random.stateless_uniform([count, len(rates)], seed) < rates
 
     def get_config(self) -> dict[str, object]:
         return {

@@ -56,7 +56,7 @@ class ResNet(staged.StagedBackbone):
     @classmethod
     def from_settings(cls, settings: config.BackboneConfig, **kwargs) -> "ResNet":
         """Builds the layer a configuration asks for."""
-        return cls(**settings.model_dump(exclude={"name"}), **kwargs)
+        return cls(**settings.model_dump(exclude={"name", "drop_path"}), **kwargs)
 
     def get_config(self) -> dict[str, object]:
         return {

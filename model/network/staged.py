@@ -15,6 +15,8 @@ class StagedBackbone(keras.layers.Layer):
     Attributes:
         stem: has a convolution `conv`, which says its `channels`.
         stages: four, each with `channels`.
+        keep_rates: of each residual branch that is dropped at random in training, how
+            often it is kept; such a backbone takes `kept`, bool [B, branches], too.
 
     Returns:
         Tuple of four float [B, H/s, W/s, C_s], s = 4, 8, 16, 32.
@@ -22,6 +24,7 @@ class StagedBackbone(keras.layers.Layer):
 
     stem: keras.layers.Layer
     stages: list[keras.layers.Layer]
+    keep_rates: tuple[float, ...] = ()
 
     def freeze_all_but(self, trained_stages: int) -> None:
         """Trains the last so many of stem and stages; call before `build`."""

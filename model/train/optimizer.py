@@ -11,7 +11,7 @@ from model import config
 _BETA_1 = 0.9
 _BETA_2 = 0.999
 _EPSILON = 1e-8
-_NORM_WEIGHTS = ("gamma", "beta")
+_WITHOUT_DECAY = ("gamma", "beta", "relative_position_bias")
 _DECODER_EMBEDDINGS = ("query_features", "query_positions", "level_embedding")
 
 
@@ -107,14 +107,15 @@ def learning_rate(step: tf.Tensor, settings: config.TrainConfig) -> tf.Tensor:
 def group(path: str, settings: config.TrainConfig) -> tuple[float, float]:
     """Learning-rate multiplier and weight decay of a weight, by its path.
 
-    Normalisation weights and the decoder's query, position and level embeddings are
-    not decayed; biases and the pixel decoder's level embedding are.
+    Normalisation weights, Swin's biases of relative positions and the decoder's query,
+    position and level embeddings are not decayed; other biases and the pixel decoder's
+    level embedding are.
     """
     parts = path.split("/")
-    is_norm = parts[-1] in _NORM_WEIGHTS
+    is_exempt = parts[-1] in _WITHOUT_DECAY
     is_embedding = "decoder" in parts and parts[-1] in _DECODER_EMBEDDINGS
     multiplier = settings.backbone_lr_multiplier if "backbone" in parts else 1.0
-    return multiplier, 0.0 if is_norm or is_embedding else settings.weight_decay
+    return multiplier, 0.0 if is_exempt or is_embedding else settings.weight_decay
 
 
 def _update(

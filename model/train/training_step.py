@@ -13,6 +13,7 @@ from model.loss import criterion, matcher
 from model.train import averages, optimizer
 
 Batch = dict[str, tf.Tensor]
+_DROPPED_BRANCHES = 5  # `criterion.draw_points` splits the seed into five, from 0
 _STATISTICS = ("moving_mean", "moving_variance")
 
 
@@ -178,18 +179,20 @@ class TrainingStep:
         settings = self._settings.loss
         start = part * self._part_size
         batch = self._cut(batch, start)
+        seed = tf.stack(
+            [tf.constant(self._settings.seed, tf.int64), self._optimizer.step]
+        )
         points = criterion.draw_points(
-            tf.stack(
-                [tf.constant(self._settings.seed, tf.int64), self._optimizer.step]
-            ),
+            seed,
             self._settings.batch_size,
             start + tf.range(self._part_size),
             self._num_predictions,
             tf.shape(batch["masks"])[1],
             settings,
         )
+        kept = self._kept(seed, start)
         with compute_target.for_xla(self._settings.xla), tf.GradientTape() as tape:
-            predictions, statistics = self._forward(batch["images"])
+            predictions, statistics = self._forward(batch["images"], kept)
             with tape.stop_recording():
                 cost = self._cost(predictions, batch, points, settings)
                 query_index, num_bad = matcher.assign(cost, batch["num_instances"])
@@ -217,18 +220,25 @@ class TrainingStep:
             for key, value in batch.items()
         }
 
-    def _predict(self, images: tf.Tensor):
+    def _kept(self, seed: tf.Tensor, start: tf.Tensor) -> tf.Tensor | None:
+        """Rows of one part of `Mask2Former.draw_kept`, drawn for the whole batch."""
+        # Its own stream: the points take the seed as it is.
+        seed = tf.random.fold_in(tf.cast(seed, tf.int32), _DROPPED_BRANCHES)
+        kept = self._model.draw_kept(seed, self._settings.batch_size)
+        return None if kept is None else kept[start : start + self._part_size]
+
+    def _predict(self, images: tf.Tensor, kept: tf.Tensor | None):
         """Predictions, and new statistics of batch normalisation if it takes any."""
         statistics = []
         if self._statistics:
             # What layers assign stays in the scope: the update alone changes variables.
             with keras.StatelessScope() as scope:
-                predictions = self._model(images, training=True)
+                predictions = self._model(images, training=True, kept=kept)
             for variable in self._statistics:
                 value = scope.get_current_value(variable)
                 statistics.append(variable.value if value is None else value)
         else:
-            predictions = self._model(images, training=True)
+            predictions = self._model(images, training=True, kept=kept)
         # Whole masks of all queries are never needed: see criterion.
         names = ("class_logits", "mask_embeddings", "mask_features")
         return {name: predictions[name] for name in names}, statistics

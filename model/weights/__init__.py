@@ -9,6 +9,7 @@ training starts from.
 
 __all__ = [
     "starting_weights",
+    "swin_rules",
     "tensor_files",
     "torch_files",
     "weights_architecture",

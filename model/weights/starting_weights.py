@@ -68,7 +68,7 @@ def digest(init_from: _Place, backbone: config.BackboneConfig) -> str:
 
 def _check_random_start(backbone: config.BackboneConfig) -> None:
     """Refuses norms that take their statistics from weights, where there are none."""
-    if backbone.norm == "frozen_batch":
+    if backbone.norm == "frozen_batch" and not backbone.is_swin:
         weights = "weights that `m2f weights convert` made"
         if bundled_weights.are_there_for(backbone):
             weights = f"{bundled_weights.IMAGENET}, or {weights}"

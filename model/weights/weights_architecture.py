@@ -1,5 +1,6 @@
 """Reads from the shapes of a checkpoint which network it belongs to."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Literal
@@ -9,7 +10,8 @@ import numpy as np
 
 from foundation import errors
 from model import config
-from model.network import backbones, efficientnet_lite, mask2former
+from model.network import backbones, efficientnet_lite, mask2former, swin
+from model.weights import swin_rules
 
 _LISTED = 20
 _LEVELS, _POINTS = 3, 4
@@ -21,7 +23,8 @@ _DEPTHS: dict[tuple[tuple[int, ...], bool], Literal[18, 34, 50, 101]] = {
 }
 _SUPPORTED = (
     "Supported: ResNets of depth 18, 34, 50 and 101, EfficientNet-Lite0 and -Lite2, "
-    "each alone or as the backbone of Mask2Former."
+    "Swin tiny and small with windows of 7 and base and large with windows of 12, each "
+    "alone or as the backbone of Mask2Former."
 )
 _EFFICIENTNET = re.compile(r"backbone/stage_(\d)/block_(\d+)/")
 
@@ -36,6 +39,8 @@ def backbone_of(weights: Mapping[str, np.ndarray], where: str) -> config.Backbon
     Raises:
         WeightsError: there is no such backbone.
     """
+    if swin_rules.is_one(weights):
+        return _swin_of(weights, where)
     if any(map(_EFFICIENTNET.match, weights)):
         return _efficientnet_of(weights, where)
     blocks = tuple(
@@ -66,6 +71,26 @@ def _efficientnet_of(
         f"{where} holds another architecture: its backbone is an EfficientNet of "
         f"{len(found)} blocks. {_SUPPORTED}"
     )
+
+
+def _swin_of(weights: Mapping[str, np.ndarray], where: str) -> config.BackboneConfig:
+    stages = [f"backbone/stage_{number}" for number in range(1, 5)]
+    tables = [f"{stage}/block_0/attention/relative_position_bias" for stage in stages]
+    offsets = _axis(weights, tables[0], 0, where)
+    size = swin.Size(
+        channels=_axis(weights, "backbone/stem/conv/kernel", 3, where),
+        depths=tuple(_count(weights, rf"{stage}/block_(\d+)/") for stage in stages),
+        heads=tuple(_axis(weights, table, 1, where) for table in tables),
+        window=(math.isqrt(offsets) + 1) // 2,
+    )
+    name = swin_rules.name_of(size)
+    if name is None:
+        raise errors.WeightsError(
+            f"{where} holds another architecture: a Swin of {size.channels} channels, "
+            f"{size.depths} blocks, {size.heads} heads and windows of {size.window} "
+            f"pixels. {_SUPPORTED}"
+        )
+    return config.BackboneConfig.model_validate({"name": name})
 
 
 def network_of(

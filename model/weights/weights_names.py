@@ -90,6 +90,15 @@ def _as_it_is(rank: int, suffix: str) -> _Change:
 
 
 _INPUTS = ("query", "key", "value")
+# Query, key and value one below the other: [3C, C], [3C].
+_JOINED_KERNEL = _Change(
+    2,
+    tuple(f"/{name}/kernel" for name in _INPUTS),
+    lambda value: [part.T for part in np.split(value, 3)],
+)
+_JOINED_BIAS = _Change(
+    1, tuple(f"/{name}/bias" for name in _INPUTS), lambda value: np.split(value, 3)
+)
 _BIAS = {"bias": _as_it_is(1, "/bias")}
 _NORM = {"weight": _as_it_is(1, "/gamma"), "bias": _as_it_is(1, "/beta")}
 _KINDS: dict[str, dict[str, _Change]] = {
@@ -105,6 +114,9 @@ _KINDS: dict[str, dict[str, _Change]] = {
         "weight": _Change(4, ("/kernel",), lambda value: [value[:, :, 0, 0].T]),
         **_BIAS,
     },
+    "flat_convolution": {  # [O, I] -> [1, 1, I, O]
+        "weight": _Change(2, ("/kernel",), lambda value: [value.T[None, None]]),
+    },
     "norm": _NORM,
     "batch_norm": {
         **_NORM,
@@ -113,26 +125,22 @@ _KINDS: dict[str, dict[str, _Change]] = {
     },
     "embedding": {"weight": _as_it_is(2, "")},
     "level_embedding": {"level_embed": _as_it_is(2, "/level_embedding")},
-    "attention": {  # query, key and value one below the other: [3C, C], [3C]
-        "in_proj_weight": _Change(
-            2,
-            tuple(f"/{name}/kernel" for name in _INPUTS),
-            lambda value: [part.T for part in np.split(value, 3)],
-        ),
-        "in_proj_bias": _Change(
-            1,
-            tuple(f"/{name}/bias" for name in _INPUTS),
-            lambda value: np.split(value, 3),
-        ),
+    "attention": {"in_proj_weight": _JOINED_KERNEL, "in_proj_bias": _JOINED_BIAS},
+    "joined_linear": {"weight": _JOINED_KERNEL, "bias": _JOINED_BIAS},
+    "window_attention": {
+        "relative_position_bias_table": _as_it_is(2, "/relative_position_bias")
     },
 }
 _NO_WEIGHTS = (
     r".*\.num_batches_tracked",  # counts training steps
     r"criterion\.empty_weight",  # the class weights of the loss: a setting here
     r"pixel_(mean|std)",
+    r".*\.(relative_position_index|attn_mask)",  # follow from the size of a window
 )
 _CLASSIFIERS = (
     r"fc\.(weight|bias)",
-    r"classifier\.\d\.(weight|bias)",
+    r"classifier\.(\d\.)?(weight|bias)",
+    r"(norm|head)\.(weight|bias)",  # the authors' Swin
+    r"(model\.pixel_level_module\.encoder\.)?swin\.layernorm\.(weight|bias)",
     r"_(conv_head|bn1|fc)\.\w+",
 )

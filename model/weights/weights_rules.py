@@ -5,12 +5,15 @@ so one rule serves all blocks.
 """
 
 import dataclasses
+from collections.abc import Iterable
 
 from model.network import efficientnet_lite
+from model.weights import swin_rules
 
 DETECTRON2 = "detectron2"
 HUGGING_FACE = "hugging_face"
 TORCHVISION = "torchvision"
+SWIN = "swin"
 EFFICIENTNET_LITE0 = "efficientnet_lite0"
 EFFICIENTNET_LITE2 = "efficientnet_lite2"
 
@@ -88,6 +91,10 @@ def _backbone_torchvision() -> list[Rule]:
     return rules
 
 
+def _swin(rows: Iterable[swin_rules.Row]) -> list[Rule]:
+    return [Rule(*row) for row in rows]
+
+
 def _efficientnet_lite(name: str) -> list[Rule]:
     """Blocks are numbered through; ours stand in the stage whose features they make."""
     rules = [
@@ -146,6 +153,7 @@ def _detectron2() -> list[Rule]:
     pixels, decoder = r"sem_seg_head\.pixel_decoder\.", r"sem_seg_head\.predictor\."
     return [
         *_backbone_detectron2(),
+        *_swin(swin_rules.authors(r"backbone\.")),
         *_renamed(pixels, "pixel_decoder/", _PIXELS_DETECTRON2),
         Rule(rf"{pixels}transformer", "pixel_decoder", "level_embedding"),
         *_renamed(
@@ -221,6 +229,7 @@ def _hugging_face() -> list[Rule]:
     ]
     return [
         *_backbone_hugging_face(),
+        *_swin(swin_rules.hugging_face()),
         Rule(pixels, "pixel_decoder", "level_embedding"),
         *_renamed(rf"{pixels}\.", "pixel_decoder/", _PIXELS_HUGGING_FACE),
         *_renamed(
@@ -243,6 +252,7 @@ RULES: dict[str, list[Rule]] = {
     DETECTRON2: _detectron2(),
     HUGGING_FACE: _hugging_face(),
     TORCHVISION: _backbone_torchvision(),
+    SWIN: _swin(swin_rules.authors("")),
     # The smaller before the larger, which knows all of its names, too.
     EFFICIENTNET_LITE0: _efficientnet_lite(EFFICIENTNET_LITE0),
     EFFICIENTNET_LITE2: _efficientnet_lite(EFFICIENTNET_LITE2),

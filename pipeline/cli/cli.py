@@ -198,7 +198,8 @@ def convert(
         typer.Argument(
             metavar="SRC",
             help="Detectron2 .pkl, Hugging Face or torchvision/timm .safetensors, "
-            "PyTorch .pth (EfficientNet-Lite's as well), Keras applications .h5.",
+            "PyTorch .pth (EfficientNet-Lite's and Swin's as well), Keras "
+            "applications .h5.",
         ),
     ],
     out: Annotated[

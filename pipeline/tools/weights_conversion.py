@@ -12,6 +12,7 @@ import numpy as np
 
 from foundation import errors
 from model.weights import (
+    swin_rules,
     tensor_files,
     torch_files,
     weights_architecture,
@@ -68,6 +69,11 @@ _UNNAMED_CLASSES = (
     "--categories annotations.json"
 )
 
+_NEW_NORMS = (
+    "the layer norms of the four features are not part of a classifier: they start at "
+    "scale 1 and shift 0"
+)
+
 
 def convert(
     source: pathlib.Path,
@@ -100,7 +106,7 @@ def convert(
     else:
         found = _read(source, torch_python)
         kind, values, dropped = _translate(found, source)
-        notices = _licence_notices(kind)
+        values, notices = _completed(values, _licence_notices(kind))
     header = _header(source, kind, values, categories_file)
     weights_file.save(out, values, header)
     if dropped:
@@ -109,6 +115,15 @@ def convert(
         notices.append(_UNNAMED_CLASSES)
     size = sum(value.size for value in values.values())
     return Converted(out, header, len(values), size, notices)
+
+
+def _completed(
+    values: dict[str, np.ndarray], notices: list[str]
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """What a classifier does not have is added, and told."""
+    if not swin_rules.is_one(values) or not _is_backbone(values):
+        return values, notices
+    return swin_rules.with_feature_norms(values), [*notices, _NEW_NORMS]
 
 
 def _licence_notices(kind: str) -> list[str]:
@@ -180,8 +195,9 @@ def _translate(
         raise errors.WeightsError(
             f"{source} holds another architecture: none of its {len(found)} names is "
             f"known, such as {_some(sorted(found), 3)}. Expected Mask2Former with a "
-            "ResNet by Detectron2 or Hugging Face, a ResNet by torchvision or timm, or "
-            "an EfficientNet-Lite0 or -Lite2 by efficientnet_lite_pytorch."
+            "ResNet or Swin by Detectron2 or Hugging Face, a ResNet by torchvision or "
+            "timm, a Swin by its authors, or an EfficientNet-Lite0 or -Lite2 by "
+            "efficientnet_lite_pytorch."
         )
     mapped = weights_names.translate(found, kind)
     if mapped.unknown:
@@ -202,7 +218,7 @@ def _header(
     where = str(source)
     backbone = weights_architecture.backbone_of(values, where)
     network, names, ids = None, None, None
-    if any(not name.startswith("backbone/") for name in values):
+    if not _is_backbone(values):
         network, num_classes = weights_architecture.network_of(values, where)
         weights_architecture.check(values, network, num_classes, where)
         if kind == weights_rules.HUGGING_FACE:
@@ -213,6 +229,10 @@ def _header(
         weights_architecture.check(values, backbone, 0, where)
     digest = weights_file.digest(source)
     return weights_file.Header(kind, digest, backbone, network, names, ids)
+
+
+def _is_backbone(values: Mapping[str, np.ndarray]) -> bool:
+    return all(name.startswith("backbone/") for name in values)
 
 
 def _load_json(path: pathlib.Path) -> dict:

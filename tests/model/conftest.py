@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from model import config
 from model.examples import features, mask_rle
+from model.network import swin
 
 
 def _feature(values):
@@ -127,3 +128,11 @@ def small_model_config():
             },
         }
     )
+
+
+@pytest.fixture
+def small_swin(monkeypatch):
+    """Settings of a Swin of few channels, while the test runs."""
+    size = swin.Size(8, (2, 2, 2, 2), (1, 1, 2, 2), 3)
+    monkeypatch.setitem(swin.SIZES, "swin_tiny", size)
+    return config.BackboneConfig(name="swin_tiny", drop_path=0.5)

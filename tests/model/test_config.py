@@ -46,6 +46,30 @@ from model import config
             "model.backbone.stem_width 24 .* Leave stem_width out",
         ),
         (
+            "model",
+            {"backbone": {"name": "swin_tiny", "depth": 50}},
+            {"backbone": {"name": "swin_tiny", "depth": 101}},
+            "model.backbone.depth 101 is a ResNet's; swin_tiny has one size",
+        ),
+        (
+            "model",
+            {"backbone": {"name": "swin_large", "norm": "frozen_batch"}},
+            {"backbone": {"name": "swin_large", "norm": "group"}},
+            "norm group: swin_large has layer norms.*Leave norm out",
+        ),
+        (
+            "model",
+            {"backbone": {"name": "swin_base", "drop_path": 0.3}},
+            {"backbone": {"name": "efficientnet_lite0", "drop_path": 0.3}},
+            "drop_path 0.3 is Swin's; efficientnet_lite0 drops nothing",
+        ),
+        (
+            "model",
+            {"backbone": {"name": "resnet", "drop_path": 0.0}},
+            {"backbone": {"name": "resnet", "drop_path": 0.1}},
+            "drop_path 0.1 is Swin's; resnet drops nothing",
+        ),
+        (
             "train",
             {"batch_size": 6, "micro_batches": 3},
             {"batch_size": 6, "micro_batches": 4},
@@ -80,6 +104,23 @@ def test_a_value_of_its_own_ends_where_it_has_no_meaning(
     assert getattr(kind.model_validate({key: last_good}), key) == last_good
     with pytest.raises(pydantic.ValidationError, match=key):
         kind.model_validate({key: first_bad})
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.0])
+def test_a_branch_is_dropped_with_a_probability_below_one(wrong):
+    with pytest.raises(pydantic.ValidationError, match="drop_path"):
+        config.BackboneConfig(name="swin_tiny", drop_path=wrong)
+
+
+def test_only_swin_has_layer_norms():
+    names = config.BackboneConfig.model_fields["name"].annotation.__args__
+    swins = {n for n in names if config.BackboneConfig(name=n).is_swin}
+    assert swins == {f"swin_{size}" for size in ("tiny", "small", "base", "large")}
+
+
+def test_a_swin_takes_no_batch_statistics_in_parts():
+    settings = config.ModelConfig(backbone=config.BackboneConfig(name="swin_tiny"))
+    config.check_norm(settings, config.TrainConfig(micro_batches=4), num_replicas=2)
 
 
 def test_the_trainer_reads_back_exactly_what_it_is_sent():

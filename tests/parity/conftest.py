@@ -23,11 +23,18 @@ def tools():
     """The modules of tools/ that need no PyTorch."""
     sys.path.insert(0, str(TOOLS))
     try:
+        import authors_names
         import our_model
         import parity
+        import seeded_weights
     finally:
         sys.path.remove(str(TOOLS))
-    return {"our_model": our_model, "parity": parity}
+    return {
+        "authors_names": authors_names,
+        "our_model": our_model,
+        "parity": parity,
+        "seeded_weights": seeded_weights,
+    }
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,15 @@ def tools():
         import authors_names
         import our_model
         import parity
+        import seeded_weights
     finally:
         sys.path.remove(str(TOOLS))
-    return {"authors_names": authors_names, "our_model": our_model, "parity": parity}
+    return {
+        "authors_names": authors_names,
+        "our_model": our_model,
+        "parity": parity,
+        "seeded_weights": seeded_weights,
+    }
 
 
 @pytest.fixture(scope="session")

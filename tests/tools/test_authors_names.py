@@ -1,5 +1,6 @@
 """Names of weights; against the stored files, which other code reads."""
 
+import json
 import pathlib
 import pickle
 
@@ -106,3 +107,51 @@ def test_no_two_weights_of_a_resnet_get_one_name(names):
     own = safetensors.load_file(FIXTURES / "backbone" / "hugging_face.safetensors")
     stored = safetensors.load_file(FIXTURES / "backbone" / "torchvision.safetensors")
     assert sorted(map(names.torchvision, own)) == sorted(stored)
+
+
+@pytest.mark.parametrize(
+    ("inside", "authors", "published"),
+    [
+        # From the listings of the authors' and Hugging Face's Swin-T checkpoints.
+        (
+            "swin.embeddings.patch_embeddings.projection.weight",
+            "patch_embed.proj.weight",
+            "embeddings.patch_embeddings.projection.weight",
+        ),
+        (
+            "swin.encoder.layers.2.blocks.5.attention.o_proj.bias",
+            "layers.2.blocks.5.attn.proj.bias",
+            "encoder.layers.2.blocks.5.attention.output.dense.bias",
+        ),
+        (
+            "swin.encoder.layers.0.blocks.1.attention.relative_position_bias"
+            ".relative_position_bias_table",
+            "layers.0.blocks.1.attn.relative_position_bias_table",
+            "encoder.layers.0.blocks.1.attention.self.relative_position_bias_table",
+        ),
+        (
+            "swin.encoder.layers.3.blocks.0.mlp.fc2.weight",
+            "layers.3.blocks.0.mlp.fc2.weight",
+            "encoder.layers.3.blocks.0.output.dense.weight",
+        ),
+        (
+            "swin.encoder.layers.1.downsample.reduction.weight",
+            "layers.1.downsample.reduction.weight",
+            "encoder.layers.1.downsample.reduction.weight",
+        ),
+        (
+            "hidden_states_norms.stage4.bias",
+            "norm3.bias",
+            "hidden_states_norms.stage4.bias",
+        ),
+    ],
+)
+def test_a_swin_is_named_as_published_files_do(names, inside, authors, published):
+    prefix = "model.pixel_level_module.encoder."
+    shapes = json.loads((FIXTURES / "swin" / "shapes.json").read_text())
+    assert names.hugging_face_published(prefix + inside) == prefix + published
+    numbers = dict.fromkeys(shapes, 0) | {prefix + inside: 7}
+    state = {name: np.array([number]) for name, number in numbers.items()}
+    renamed = names.rename(state | {"criterion.empty_weight": np.zeros(1)})
+    found = [name for name, value in renamed.items() if 7 in value]
+    assert found == [f"backbone.{authors}"]

@@ -4,10 +4,12 @@ import ast
 import pathlib
 import subprocess
 
+import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
 SCRIPT = ROOT / "tools" / "make_parity_fixtures.py"
+FIXTURES = ROOT / "tests" / "parity" / "fixtures"
 PYTHON = ROOT / ".venv-parity" / "bin" / "python"
 
 
@@ -41,6 +43,23 @@ def test_the_stored_network_has_the_sizes_of_the_script(recorded):
     assert recorded["points/matching"].shape[1] == sizes["loss_points"]
 
 
+def test_the_stored_swin_has_the_gradients_of_its_list_and_no_weights():
+    folder = FIXTURES / "swin"
+    with np.load(folder / "reference.npz", allow_pickle=False) as file:
+        stored = [name for name in file if name.startswith("gradient/")]
+        assert file["images"].shape[:3] == constant("_SMALL_SIZE")
+        assert file["odd/images"].shape[:3] == constant("_ODD_SIZE")
+        left_out = constant("_LEFT_OUT")
+        assert not any(name.startswith(left_out) for name in file)
+    for ending in constant("_STORED_SWIN_GRADIENTS"):
+        assert sum(name.endswith(ending) for name in stored) == 1, ending
+    assert len(stored) == len(constant("_STORED_SWIN_GRADIENTS"))
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "reference.npz",
+        "shapes.json",
+    ]
+
+
 def test_no_two_widths_of_one_part_that_could_be_swapped_are_equal():
     sizes = constant("_SMALL")
     parts = (
@@ -57,5 +76,5 @@ def test_it_says_how_it_is_called():
         [PYTHON, SCRIPT, "--help"], capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
-    for option in ("--out", "--height", "--width", "--batch", "--seed"):
+    for option in ("--out", "--height", "--width", "--batch", "--seed", "--backbone"):
         assert option in done.stdout

@@ -1,7 +1,7 @@
 import pytest
 
 from model import config
-from model.network import backbones, efficientnet_lite, resnet
+from model.network import backbones, efficientnet_lite, resnet, swin
 
 
 @pytest.mark.parametrize(
@@ -13,6 +13,7 @@ from model.network import backbones, efficientnet_lite, resnet
             efficientnet_lite.EfficientNetLite,
             127.0,
         ),
+        ({"name": "swin_tiny", "drop_path": 0.3}, swin.Swin, 123.675),
     ],
 )
 def test_a_name_gives_a_layer_and_what_its_weights_were_trained_with(
@@ -32,4 +33,4 @@ def test_a_name_gives_a_layer_and_what_its_weights_were_trained_with(
 def test_every_name_of_the_configuration_is_built():
     names = config.BackboneConfig.model_fields["name"].annotation.__args__
     built = {backbones.build(config.BackboneConfig(name=name)) for name in names}
-    assert len(built) == len(names) == 3
+    assert len(built) == len(names) == 7

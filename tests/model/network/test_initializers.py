@@ -28,3 +28,9 @@ def test_c2_msra_has_variance_two_over_outputs():
     values = np.asarray(initializers.c2_msra()((3, 3, 64, 128)))
     assert abs(values.var() / (2 / (9 * 128)) - 1) < 0.02
     assert np.abs(values).max() > 3 * values.std()  # not truncated
+
+
+def test_swin_starts_from_small_weights():
+    values = np.asarray(initializers.swin()((96, 96)))
+    assert abs(values.std() / 0.02 - 1) < 0.05
+    assert abs(values.mean()) < 1e-3

@@ -122,3 +122,25 @@ def test_the_configuration_is_kept(model):
 def test_weight_paths_are_unique(model):
     paths = [weight.path for weight in model.variables]
     assert len(set(paths)) == len(paths)
+
+
+def test_branches_of_the_backbone_are_kept_as_often_as_it_says(
+    small_model_config, small_swin
+):
+    dropping = small_model_config.model_copy(update={"backbone": small_swin})
+    network = mask2former.build(dropping, 3)
+    kept = network.draw_kept(tf.constant([3, 5], tf.int64), 4000).numpy()
+    rates = 1.0 - np.repeat(np.linspace(0.0, 0.5, 8), 2)
+    np.testing.assert_allclose(kept.mean(axis=0), rates, atol=0.04)
+    again = network.draw_kept(tf.constant([3, 5], tf.int64), 4000)
+    np.testing.assert_array_equal(kept, again)
+    other = network.draw_kept(tf.constant([3, 6], tf.int64), 4000)
+    assert not np.array_equal(kept, other)
+    images, none = _images(1), tf.zeros([1, 16], tf.bool)
+    plain = network(images)["mask_logits"][-1]
+    dropped = network(images, kept=none)["mask_logits"][-1]
+    assert float(tf.reduce_max(tf.abs(plain - dropped))) > 1e-3
+
+
+def test_a_backbone_without_such_branches_draws_nothing(model):
+    assert model.draw_kept(tf.constant([3, 5], tf.int64), 2) is None

@@ -10,6 +10,7 @@ from pycocotools import mask as coco_mask
 from tensorflow.core.protobuf import saved_model_pb2
 
 from model.examples import categories
+from model.network import mask2former
 from model.serve import export
 
 pytestmark = pytest.mark.onednn
@@ -187,3 +188,22 @@ def test_every_weight_of_a_keras_model_is_saved(tmp_path, colour_model):
     assert sum(int(np.prod(shape)) for shape in shapes) >= 12 + 4 * 3
     for key, value in before.items():
         np.testing.assert_array_equal(value, after[key])
+
+
+def test_a_swin_answers_at_every_size_as_before_it_was_saved(
+    tmp_path, colour_model, tiny_model_config, small_swin
+):
+    settings = tiny_model_config.model_copy(update={"backbone": small_swin})
+    network = mask2former.build(settings, len(colour_model.CATEGORIES))
+    transform = colour_model.PixelTransform(colour_model.DATA)
+    module = export.ServingModule(network, transform, colour_model.CATEGORIES, 3)
+    export.save(module, tmp_path / "saved", {})
+    answer = tf.saved_model.load(str(tmp_path / "saved")).signatures["serving_tensor"]
+    rng = np.random.default_rng(0)
+    for batch, height, width in ((1, 32, 32), (2, 32, 64), (1, 50, 20)):
+        images = tf.constant(rng.integers(0, 255, [batch, height, width, 3], np.uint8))
+        found = answer(images=images)
+        before = module.detect_pixels(images)
+        np.testing.assert_allclose(found["scores"], before["scores"], atol=1e-5)
+        assert found["scores"].shape == (batch, 3)
+        assert float(tf.reduce_max(found["scores"])) > 0

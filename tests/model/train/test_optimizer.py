@@ -63,6 +63,13 @@ def test_small_gradients_are_left_alone():
     [
         ("mask2former/backbone/res2/block_0/conv_1/kernel", 0.1, 0.05),
         ("mask2former/backbone/stem/norm/gamma", 0.1, 0.0),
+        ("mask2former/backbone/stage_1/norm/beta", 0.1, 0.0),
+        (
+            "mask2former/backbone/stage_1/block_0/attention/relative_position_bias",
+            0.1,
+            0.0,
+        ),
+        ("mask2former/backbone/stage_1/block_0/attention/query/bias", 0.1, 0.05),
         ("mask2former/pixel_decoder/level_embedding", 1.0, 0.05),
         ("mask2former/pixel_decoder/input_0/norm/beta", 1.0, 0.0),
         ("mask2former/pixel_decoder/encoder_0/feedforward_1/bias", 1.0, 0.05),

@@ -135,3 +135,37 @@ def test_batches_with_other_numbers_of_instances_are_not_traced_again(model):
     for each in (batch, fewer):
         assert np.isfinite(compute(each).metrics["gradient_norm"])
     assert compute.experimental_get_tracing_count() == 1
+
+
+def _gradients_at(step, number):
+    """Of the batch after so many steps, whatever was computed before."""
+    step._optimizer.step.assign(number)
+    found, _ = step.gradients(small_batches.tensors())
+    return [gradient.numpy() for gradient in found]
+
+
+def test_dropped_branches_follow_from_seed_and_step_alone(
+    tiny_model_config, small_swin
+):
+    settings = tiny_model_config.model_copy(update={"backbone": small_swin})
+    model = mask2former.build(settings, 2)
+    step = small_batches.step_of(model, small_batches.settings())
+    found = {number: _gradients_at(step, number) for number in (3, 4)}
+    halves = small_batches.step_of(model, small_batches.settings(micro_batches=2))
+    names = [weight.path for weight in model.trainable_variables]
+    for name, one, again, part in zip(
+        names, found[3], _gradients_at(step, 3), _gradients_at(halves, 3), strict=True
+    ):
+        np.testing.assert_allclose(one, again, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(one, part, atol=1e-4, err_msg=name)
+    # What no image keeps gets no gradient.
+    kernels = ("attention/output/kernel", "feedforward_2/kernel")
+    for number, gradients in found.items():
+        seed = tf.random.fold_in(tf.constant([0, number], tf.int32), 5)
+        kept = model.draw_kept(seed, 4).numpy()
+        assert 0 < kept[:, 2:].sum() < kept[:, 2:].size
+        for branch in range(2, 16):
+            stage, block = branch // 4 + 1, branch // 2 % 2
+            ending = f"stage_{stage}/block_{block}/{kernels[branch % 2]}"
+            (place,) = (i for i, name in enumerate(names) if name.endswith(ending))
+            assert bool(gradients[place].any()) == bool(kept[:, branch].any()), ending

@@ -172,3 +172,12 @@ def test_missing_left_over_and_misshapen_weights_are_listed(tmp_path, trained, n
     assert "1 missing:\n  pixel_decoder/level_embedding" in message
     assert "1 left over:\n  decoder/surplus" in message
     assert f"{BIAS}: expected (5,), got (9,)" in message
+
+
+def test_a_swin_may_start_from_random_weights_for_it_has_no_statistics():
+    swin = config.ModelConfig(backbone=config.BackboneConfig(name="swin_tiny"))
+    starting_weights.check(None, swin)
+    with pytest.raises(errors.ConfigError, match="frozen_batch keeps the statistics"):
+        starting_weights.check(None, config.ModelConfig())
+    with pytest.raises(errors.ConfigError, match="swin_tiny"):  # none come along
+        starting_weights.check("imagenet", swin)

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -39,6 +40,40 @@ def test_a_resnet_that_is_not_built_here_is_refused_with_its_blocks():
         weights_architecture.backbone_of(resnet([3, 8, 36, 3], 3), "f")  # ResNet-152
     with pytest.raises(errors.WeightsError, match=r"\(2, 2, 2, 2\) bottleneck"):
         weights_architecture.backbone_of(resnet([2, 2, 2, 2], 3), "f")
+
+
+def swin_of(name):
+    """Weights by our names, of which only shapes are read."""
+    layer = backbones.build(config.BackboneConfig(name=name), name="backbone")
+    with keras.StatelessScope(initialize_variables=False):
+        layer.build((None, None, None, 3))
+    return {weight.path: np.broadcast_to(0.0, weight.shape) for weight in layer.weights}
+
+
+@pytest.mark.parametrize("name", ["swin_tiny", "swin_small", "swin_base", "swin_large"])
+def test_a_swin_is_told_by_its_blocks_width_heads_and_window(name):
+    found = swin_of(name)
+    settings = weights_architecture.backbone_of(found, "f")
+    assert settings == config.BackboneConfig(name=name)
+
+
+def test_a_swin_with_a_weight_less_or_more_is_refused():
+    found, settings = swin_of("swin_tiny"), config.BackboneConfig(name="swin_tiny")
+    weights_architecture.check(found, settings, 0, "f")
+    del found["backbone/stage_3/merging/norm/beta"]
+    with pytest.raises(errors.WeightsError, match=r"missing:\n  backbone/stage_3"):
+        weights_architecture.check(found, settings, 0, "f")
+
+
+def test_a_swin_that_is_not_built_here_is_refused_with_its_sizes():
+    found = swin_of("swin_base")
+    for name in found:
+        if name.endswith("relative_position_bias"):
+            found[name] = np.zeros([13**2, found[name].shape[1]])
+    with pytest.raises(
+        errors.WeightsError, match=r"a Swin of 128 channels.*windows of 7 pixels"
+    ):
+        weights_architecture.backbone_of(found, "f")
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite2"])

@@ -49,6 +49,35 @@ def test_stacked_projections_become_query_key_and_value():
     np.testing.assert_array_equal(found[f"{ours}/value/bias"], [4, 5])
 
 
+def test_a_window_attention_of_the_authors_becomes_three_layers_and_a_table():
+    layer = "backbone.layers.2.blocks.4.attn"
+    weights = {
+        f"{layer}.qkv.weight": np.arange(12.0).reshape(6, 2),
+        f"{layer}.qkv.bias": np.arange(6),
+        f"{layer}.relative_position_bias_table": np.arange(18.0).reshape(9, 2),
+        f"{layer}.relative_position_index": np.zeros([4, 4], np.int64),
+        "backbone.layers.2.blocks.5.attn_mask": np.zeros([4, 4, 4]),
+    }
+    mapped = weights_names.translate(weights, weights_rules.DETECTRON2)
+    assert mapped.unknown == mapped.dropped == []
+    ours = "backbone/stage_3/block_4/attention"
+    found = mapped.weights
+    assert len(found) == 3 * 2 + 1
+    np.testing.assert_array_equal(found[f"{ours}/key/kernel"], [[4, 6], [5, 7]])
+    np.testing.assert_array_equal(found[f"{ours}/value/bias"], [4, 5])
+    table = found[f"{ours}/relative_position_bias"]
+    np.testing.assert_array_equal(table, np.arange(18).reshape(9, 2))
+
+
+def test_a_step_to_half_the_size_is_a_convolution_of_the_stage_it_makes():
+    value = np.arange(32.0).reshape(4, 8)  # [O, I]
+    weights = {"layers.1.downsample.reduction.weight": value}
+    found = weights_names.translate(weights, weights_rules.SWIN).weights
+    kernel = found["backbone/stage_3/merging/reduction/kernel"]
+    assert kernel.shape == (1, 1, 8, 4)
+    assert kernel[0, 0, 5, 2] == value[2, 5]
+
+
 HUGGING_FACE_LAYER = "resnet.encoder.stages.3.layers.2.layer.0"
 
 
@@ -109,6 +138,9 @@ def test_classifiers_are_dropped_and_counters_forgotten():
     weights = {"fc.weight": np.ones([2, 2]), "bn1.num_batches_tracked": np.ones([])}
     mapped = weights_names.translate(weights, weights_rules.TORCHVISION)
     assert (mapped.weights, mapped.unknown, mapped.dropped) == ({}, [], ["fc.weight"])
+    names = ["head.bias", "norm.weight", "classifier.weight", "swin.layernorm.bias"]
+    mapped = weights_names.translate(dict.fromkeys(names), weights_rules.SWIN)
+    assert (mapped.unknown, mapped.dropped) == ([], names)
 
 
 def test_a_checkpoint_of_something_else_is_not_recognised():

@@ -74,6 +74,43 @@ KNOWN = [
     ),
     ("hugging_face", "class_predictor", "decoder/class_head", "linear"),
     (
+        "detectron2",
+        "backbone.layers.2.blocks.17.attn.qkv",
+        "backbone/stage_3/block_17/attention",
+        "joined_linear",
+    ),
+    (
+        "detectron2",
+        "backbone.layers.0.downsample.reduction",
+        "backbone/stage_2/merging/reduction",
+        "flat_convolution",
+    ),
+    ("detectron2", "backbone.norm3", "backbone/stage_4/norm", "norm"),
+    (
+        "swin",
+        "layers.3.blocks.1.mlp.fc2",
+        "backbone/stage_4/block_1/feedforward_2",
+        "linear",
+    ),
+    (
+        "hugging_face",
+        f"{_PIXEL_LEVEL}encoder.encoder.layers.1.blocks.0.attention.self",
+        "backbone/stage_2/block_0/attention",
+        "window_attention",
+    ),
+    (
+        "hugging_face",
+        f"{_PIXEL_LEVEL}encoder.swin.encoder.layers.1.blocks.0.attention.k_proj",
+        "backbone/stage_2/block_0/attention/key",
+        "linear",
+    ),
+    (
+        "hugging_face",
+        f"{_PIXEL_LEVEL}encoder.hidden_states_norms.stage4",
+        "backbone/stage_4/norm",
+        "norm",
+    ),
+    (
         "efficientnet_lite2",
         "_blocks.20._depthwise_conv",
         "backbone/stage_4/block_20/conv_depthwise",
@@ -115,10 +152,16 @@ def test_dots_are_dots_and_neighbours_of_a_layer_are_not_it():
 
 
 def layers():
-    """Layers of a network that has every part, shortcuts of 50 layers included."""
+    """Layers of two networks that have every part, shortcuts of 50 layers included."""
+    return sorted(
+        {*layers_with(depth=50, stem_width=4), *layers_with(name="swin_tiny")}
+    )
+
+
+def layers_with(**backbone):
     settings = config.ModelConfig.model_validate(
         {
-            "backbone": {"depth": 50, "stem_width": 4},
+            "backbone": backbone,
             "pixel_decoder": {
                 "channels": 8,
                 "num_encoder_layers": 1,
@@ -137,14 +180,21 @@ def layers():
         }
     )
     names = weights_architecture.shapes_of(mask2former.build(settings, 2))
-    parts = r"/(kernel|bias|gamma|beta|moving_mean|moving_variance)$"
+    parts = (
+        r"/(kernel|bias|gamma|beta|moving_mean|moving_variance|relative_position_bias)$"
+    )
     return sorted({re.sub(parts, "", name) for name in names})
 
 
 def reached(rule):
     """A pattern of the layers that a rule can lead to."""
     pattern = re.sub(r"\\\d", r"\\d+", rule.layer)
-    ends = {"attention": "/(query|key|value)", "level_embedding": "/level_embedding"}
+    joined = "/(query|key|value)"
+    ends = {
+        "attention": joined,
+        "joined_linear": joined,
+        "level_embedding": "/level_embedding",
+    }
     return pattern + ends.get(rule.kind, "")
 
 

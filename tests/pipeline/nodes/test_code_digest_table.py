@@ -121,7 +121,10 @@ model.network.pixel_decoder                         T
 model.network.position_encoding                     T
 model.network.resnet                                T
 model.network.shapes                                T
+model.network.swin                                  T
+model.network.swin_block                            T
 model.network.transformer_decoder                   T
+model.network.window_attention                      T
 model.run_fn                                        T
 model.serve.export                                  TEV
 model.serve.model_folder                            E
