@@ -13,9 +13,10 @@ from foundation import artifact_paths, errors, progress
 from model import config
 from model.evaluation import judge
 from model.examples import categories, dataset, preprocessing
+from model.loss import balance
 from model.network import mask2former
 from model.serve import export
-from model.train import cluster, trainer, unfinished
+from model.train import cluster, length, trainer, unfinished
 from model.weights import starting_weights
 
 # What other workers have to know to train along.
@@ -41,13 +42,13 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
 
 
 def _train_and_export(fn_args: fn_args_utils.FnArgs) -> None:
-    settings = config.TrainerConfig.model_validate_json(fn_args.custom_config["config"])
+    transform_graph = artifact_paths.of(fn_args.transform_graph_path)
+    settings = _settings(fn_args, transform_graph)
     recipe = settings.train
     training = _description(fn_args, settings)
     place = unfinished.folder_of(_node_folder(fn_args), training)
     strategy = trainer.make_strategy(recipe)
     cluster.require_agreement(strategy, place.name)
-    transform_graph = artifact_paths.of(fn_args.transform_graph_path)
     transform = preprocessing.ImageTransform(transform_graph, settings.data)
     classes = preprocessing.read_categories(transform_graph)
     network = _network(settings, classes, strategy)
@@ -61,7 +62,16 @@ def _train_and_export(fn_args: fn_args_utils.FnArgs) -> None:
     batches_from = _batches(fn_args, recipe, transform, classes)
     ask = _judge(fn_args, recipe, module)
     result = trainer.train(
-        network, batches_from, recipe, place, strategy, training, ask
+        network,
+        batches_from,
+        recipe,
+        place,
+        strategy,
+        training,
+        ask,
+        balance.class_weights(
+            [each.training_count for each in classes], recipe.loss.class_balance
+        ),
     )
     if cluster.is_chief():
         folder = artifact_paths.of(fn_args.serving_model_dir)
@@ -69,6 +79,21 @@ def _train_and_export(fn_args: fn_args_utils.FnArgs) -> None:
         info = {**fn_args.custom_config["info"], "training": outcome}
         export.save(module, folder, info)
         unfinished.hand_over(place, artifact_paths.of(fn_args.model_run_dir))
+
+
+def _settings(
+    fn_args: fn_args_utils.FnArgs, transform_graph: artifact_paths.Path
+) -> config.TrainerConfig:
+    """What is trained, its length a number from here on."""
+    given = config.TrainerConfig.model_validate_json(fn_args.custom_config["config"])
+    counts = preprocessing.read_image_counts(transform_graph)
+    # Ingestion lets no training split pass that has no instance.
+    images = length.trained_images(counts, given.train)
+    recipe = length.resolved(given.train, images)
+    line = length.told(given.train, recipe.num_steps, images)
+    if line and cluster.is_chief():
+        progress.tell(line)
+    return given.model_copy(update={"train": recipe})
 
 
 def _description(

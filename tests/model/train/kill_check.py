@@ -28,13 +28,20 @@ def main(folder: pathlib.Path, killed_at: int | None) -> None:
         batch_size=4,
         checkpoint_steps=1,
         log_steps=1,
+        # Whatever changes rates and weights, to go on exactly with.
+        schedule="cosine",
+        warmup_steps=3,
+        scale_lr_for_batch=8,
+        layer_decay=0.5,
+        ema_decay=0.9,
         loss={"num_points": 32},
         augment={"crop_size": 32},
     )
     model = mask2former.build(mirrored_check._MODEL, 2)
     if killed_at is not None:
         _kill_before_list(killed_at)
-    trainer.train(model, _batches_from, settings, folder)
+    weights = (0.5, 2.0)
+    trainer.train(model, _batches_from, settings, folder, class_weights=weights)
     reader = tf.train.load_checkpoint(str(folder / "checkpoints" / f"ckpt-{_STEPS}"))
     digest = hashlib.sha256()
     for key in sorted(reader.get_variable_to_shape_map()):
