@@ -16,7 +16,14 @@ from model.examples import categories, dataset, preprocessing
 from model.loss import balance
 from model.network import mask2former
 from model.serve import export
-from model.train import cluster, length, trainer, unfinished
+from model.train import (
+    cluster,
+    expectations,
+    forecast,
+    length,
+    trainer,
+    unfinished,
+)
 from model.weights import starting_weights
 
 # What other workers have to know to train along.
@@ -56,8 +63,9 @@ def _train_and_export(fn_args: fn_args_utils.FnArgs) -> None:
         network, transform, classes, settings.serve.max_detections
     )
     if cluster.is_chief():
-        line = unfinished.tell_of_another(_node_folder(fn_args), training)
-        if line:
+        lines = [unfinished.tell_of_another(_node_folder(fn_args), training)]
+        lines += _expected(fn_args, settings, network, classes)
+        for line in filter(None, lines):
             progress.tell(line)
     batches_from = _batches(fn_args, recipe, transform, classes)
     ask = _judge(fn_args, recipe, module)
@@ -69,9 +77,7 @@ def _train_and_export(fn_args: fn_args_utils.FnArgs) -> None:
         strategy,
         training,
         ask,
-        balance.class_weights(
-            [each.training_count for each in classes], recipe.loss.class_balance
-        ),
+        _class_weights(recipe, classes),
     )
     if cluster.is_chief():
         folder = artifact_paths.of(fn_args.serving_model_dir)
@@ -124,6 +130,32 @@ def _network(
     return network
 
 
+def _class_weights(
+    recipe: config.TrainConfig, classes: Sequence[categories.Category]
+) -> tuple[float, ...]:
+    counts = [each.training_count for each in classes]
+    return balance.class_weights(counts, recipe.loss.class_balance)
+
+
+def _expected(
+    fn_args: fn_args_utils.FnArgs,
+    settings: config.TrainerConfig,
+    network: mask2former.Mask2Former,
+    classes: Sequence[categories.Category],
+) -> list[str]:
+    """What data and machine let expect of the training, where it matters."""
+    transform_graph = artifact_paths.of(fn_args.transform_graph_path)
+    known = forecast.facts(
+        settings,
+        network,
+        classes,
+        preprocessing.read_image_counts(transform_graph),
+        training_files(fn_args.train_files),
+        _eval_files(fn_args),
+    )
+    return expectations.before(known)
+
+
 def _batches(
     fn_args: fn_args_utils.FnArgs,
     recipe: config.TrainConfig,
@@ -149,9 +181,13 @@ def _judge(
     module: export.ServingModule,
 ) -> judge.Judge | None:
     """Scores the network on the eval split; None when the data has none."""
-    patterns = fn_args.eval_files or []
-    files = sorted(file for each in patterns for file in tf.io.gfile.glob(each))
+    files = _eval_files(fn_args)
     return judge.Judge(module, files, recipe.validation, recipe.seed) if files else None
+
+
+def _eval_files(fn_args: fn_args_utils.FnArgs) -> list[str]:
+    patterns = fn_args.eval_files or []
+    return sorted(file for each in patterns for file in tf.io.gfile.glob(each))
 
 
 def training_files(patterns: Sequence[str]) -> list[str]:

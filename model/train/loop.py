@@ -18,6 +18,7 @@ from model.train import (
     cluster,
     curves,
     failures,
+    forecast,
     parts,
     score,
     training_step,
@@ -59,6 +60,7 @@ class Loop:
         self._is_stopped = False
         self._is_torn = False  # amid an update: not to be saved
         self._number = kept.result().steps
+        self._first = forecast.FirstSteps(self._number, settings.num_steps)
 
     def run(self) -> None:
         """Makes the steps.
@@ -125,6 +127,8 @@ class Loop:
         self._score.record(number, values, images)  # what must not go on is not saved
         self._is_torn = False
         self._task.advance(note=self._score.note)
+        for line in self._first.lines(number) if cluster.is_chief() else ():
+            progress.tell(line)
         is_last = number == self._settings.num_steps
         if is_last or number % self._settings.checkpoint_steps == 0:
             self._save()

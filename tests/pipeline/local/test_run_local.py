@@ -27,7 +27,7 @@ class Quiet:
         pass
 
 
-EPOCH = ("train.steps=null", "train.epochs=1")
+EPOCH = ("train.steps=null", "train.epochs=1", "train.batch_size=4")
 
 
 def run(data, space, *overrides):
@@ -73,7 +73,7 @@ def test_the_graph_ends_in_a_pushed_model(first):
 def test_epochs_become_steps_once_the_images_are_counted(first):
     info = saved_model.read_info(pathlib.Path(first[1].pushed_to))
     training = json.loads(info["training"])
-    assert (training["planned_steps"], training["steps"]) == (4, 4)  # 8 images by two
+    assert (training["planned_steps"], training["steps"]) == (2, 2)  # 8 images by four
     assert json.loads(info["config"])["train"]["epochs"] == 1
 
 
