@@ -124,16 +124,18 @@ _LESS_MEMORY = (
 def memory_needed(weights: int, part_pixels: int, channels: int) -> float:
     """A rough estimate of what a training on a CPU takes, bytes.
 
-    The program and its libraries take 1 GiB; a weight 20 bytes, for itself, its
+    The program and its libraries take 1.5 GiB; a weight 20 bytes, for itself, its
     gradient, two moments and a copy on the way; and a pixel of the images that are
-    computed at a time 1 KiB and 12 bytes more for each channel of the pixel decoder.
-    Fitted to the presets' networks, where it is within a third of what was measured.
+    computed at a time 1 KiB and 13 bytes more for each channel of the pixel decoder.
+    Fitted to ResNet-50 at published sizes (benchmarks/RESULTS.md: two images of 480 px
+    take 3.9 to 4.2 GiB, two of 800 px 7.4); smaller networks take rather more than it
+    says.
 
     Args:
         part_pixels: of a micro-batch.
         channels: of the pixel decoder.
     """
-    return _GIB + 20 * weights + part_pixels * (1024 + 12 * channels)
+    return 1.5 * _GIB + 20 * weights + part_pixels * (1024 + 13 * channels)
 
 
 def _random_start(facts: Facts) -> str | None:

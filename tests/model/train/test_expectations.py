@@ -71,6 +71,13 @@ def test_what_does_not_matter_is_no_line(changes):
     assert lines(**changes) == []
 
 
+@pytest.mark.parametrize(("side", "gib"), [(480, 4.05), (800, 7.4)])
+def test_the_estimate_of_memory_is_near_what_was_measured(side, gib):
+    # benchmarks/RESULTS.md: ResNet-50, two images, 44 million weights.
+    found = expectations.memory_needed(44_000_000, 2 * side**2, 256)
+    assert found / GIB == pytest.approx(gib, rel=0.1)
+
+
 def after(seconds=2.0, left=1200, peak=3 * GIB, limit=8 * GIB, has_gpu=False):
     return expectations.after_first_steps(seconds, left, peak, limit, has_gpu)
 
