@@ -49,12 +49,13 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
 
 
 def _train_and_export(fn_args: fn_args_utils.FnArgs) -> None:
+    given = config.TrainerConfig.model_validate_json(fn_args.custom_config["config"])
+    strategy = trainer.make_strategy(given.train)  # before TensorFlow does anything
     transform_graph = artifact_paths.of(fn_args.transform_graph_path)
-    settings = _settings(fn_args, transform_graph)
+    settings = _resolved(given, transform_graph)
     recipe = settings.train
     training = _description(fn_args, settings)
     place = unfinished.folder_of(_node_folder(fn_args), training)
-    strategy = trainer.make_strategy(recipe)
     cluster.require_agreement(strategy, place.name)
     transform = preprocessing.ImageTransform(transform_graph, settings.data)
     classes = preprocessing.read_categories(transform_graph)
@@ -87,11 +88,10 @@ def _train_and_export(fn_args: fn_args_utils.FnArgs) -> None:
         unfinished.hand_over(place, artifact_paths.of(fn_args.model_run_dir))
 
 
-def _settings(
-    fn_args: fn_args_utils.FnArgs, transform_graph: artifact_paths.Path
+def _resolved(
+    given: config.TrainerConfig, transform_graph: artifact_paths.Path
 ) -> config.TrainerConfig:
     """What is trained, its length a number from here on."""
-    given = config.TrainerConfig.model_validate_json(fn_args.custom_config["config"])
     counts = preprocessing.read_image_counts(transform_graph)
     # Ingestion lets no training split pass that has no instance.
     images = length.trained_images(counts, given.train)
