@@ -17,7 +17,7 @@ LOCK_PART := .venv-lock/bin/uv pip compile --quiet --generate-hashes --no-emit-i
 # A worker that died is not replaced: see tests/support/suite_guard.py.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
 
-.PHONY: help setup demo test test-all lint format lock parity benchmark benchmark-data convergence fuzz \
+.PHONY: help setup demo test test-all lint format lock parity benchmark benchmark-data benchmark-training convergence fuzz \
 	image image-check test-kubeflow clean
 
 help: ## Show this list
@@ -83,6 +83,9 @@ benchmark: setup $(PARITY_STAMP) ## Time the model beside its peer, write benchm
 benchmark-data: setup ## Time ingestion of DATA=folder and of generated data, write benchmarks/DATA.md
 	@test -n "$(DATA)" || { echo "error: name a COCO folder: make benchmark-data DATA=path" >&2; exit 2; }
 	@$(BIN)/python -m benchmarks.data --data "$(DATA)"
+
+benchmark-training: setup ## Time the training loop beside its compiled step, write benchmarks/TRAINING.md
+	@$(BIN)/python -m benchmarks.training
 
 fuzz: setup ## Look for broken data that ingestion does not stand (MINUTES=10)
 	@$(BIN)/python tests/fuzz/fuzz.py --minutes $(MINUTES) --seed $$RANDOM

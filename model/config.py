@@ -1,6 +1,7 @@
 """Settings of the network, its training, its images and its export."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import pydantic
 
@@ -138,10 +139,21 @@ class TrainConfig(config_section.Section):
     """The recipe.
 
     Attributes:
+        steps, epochs: how long; one of them is given. `steps` is a number or `auto`,
+            which follows from the number of training images (`train.length`); `epochs`
+            is how often each of them is seen, those that `repeat_threshold` repeats
+            counted once. A saved configuration has both keys, one of them null.
         batch_size: images per optimizer step, over all replicas and micro-batches.
         micro_batches: the batch is computed in this many parts of equal size.
-        schedule: `step` multiplies the rate by 0.1 at `milestones` (fractions of
-            `steps`); `cosine` falls to 0.
+        scale_lr_for_batch: the batch size that `learning_rate` is for; another one
+            changes the rate in proportion (Goyal et al. 2017). 0 takes the rate as it
+            is.
+        layer_decay: each stage of the backbone has this many times the rate of the
+            stage after it (Clark et al. 2020); the last has `backbone_lr_multiplier`
+            times that of the decoders. 1 has one rate for all.
+        schedule: after `warmup_steps` of a rate that rises from 0, `step` multiplies it
+            by 0.1 at `milestones` (fractions of all steps), `cosine` lets it fall to 0,
+            and `constant` leaves it.
         max_instances: instances per image kept for training, the rest is dropped.
         repeat_threshold: an image with a class that is in a smaller fraction of the
             images than this is seen more often; 0 shows every image once an epoch.
@@ -155,7 +167,8 @@ class TrainConfig(config_section.Section):
             nothing; after so many in a row training stops.
     """
 
-    steps: config_section.PositiveInt = 368_750
+    steps: int | Literal["auto"] | None = 368_750
+    epochs: config_section.PositiveInt | None = None
     batch_size: config_section.PositiveInt = 16
     micro_batches: config_section.PositiveInt = 1
     max_instances: config_section.PositiveInt = 100
@@ -164,11 +177,13 @@ class TrainConfig(config_section.Section):
     augment: train_sections.AugmentConfig = train_sections.AugmentConfig()
     loss: train_sections.LossConfig = train_sections.LossConfig()
     learning_rate: config_section.PositiveFloat = 1e-4
+    scale_lr_for_batch: config_section.NonNegativeInt = 0
     backbone_lr_multiplier: config_section.NonNegativeFloat = 0.1
+    layer_decay: Annotated[float, pydantic.Field(gt=0.0, le=1.0)] = 1.0
     weight_decay: config_section.NonNegativeFloat = 0.05
     clip_norm: config_section.PositiveFloat = 0.01
     warmup_steps: config_section.NonNegativeInt = 10
-    schedule: Literal["step", "cosine"] = "step"
+    schedule: Literal["step", "cosine", "constant"] = "step"
     milestones: tuple[config_section.Fraction, ...] = (0.889, 0.963)
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     xla: bool = False
@@ -182,8 +197,42 @@ class TrainConfig(config_section.Section):
     max_skipped_updates: config_section.PositiveInt = 10
     seed: int = 0
 
+    @property
+    def num_steps(self) -> int:
+        """All steps, once it is known how many: see `train.length`.
+
+        Raises:
+            TypeError: it is not.
+        """
+        if isinstance(self.steps, int):
+            return self.steps
+        raise TypeError(f"train.steps {self.steps} is no number yet")
+
+    @pydantic.field_validator("steps", mode="before")
+    @classmethod
+    def _check_steps(cls, value: Any) -> Any:
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        if value is None or value == "auto" or (is_number and value > 0):
+            return value
+        raise ValueError("steps is a whole number from 1 on, or auto")
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _let_epochs_decide(cls, values: Any) -> Any:
+        """Epochs alone take the place of the steps that stand there by themselves."""
+        if isinstance(values, Mapping) and values.get("epochs") is not None:
+            return {"steps": None, **values}
+        return values
+
     @pydantic.model_validator(mode="after")
     def _check(self) -> "TrainConfig":
+        if (self.steps is None) == (self.epochs is None):
+            found = "neither is given" if self.steps is None else "both are given"
+            raise ValueError(
+                f"train.steps {self.steps} and train.epochs {self.epochs}: {found}, "
+                "and one of them decides. Leave one out, or set it to null where a "
+                "preset has it, as in --set train.steps=null"
+            )
         if self.batch_size % self.micro_batches:
             raise ValueError(
                 f"batch_size {self.batch_size} is not divisible by micro_batches "

@@ -13,9 +13,17 @@ from foundation import artifact_paths, errors, progress
 from model import config
 from model.evaluation import judge
 from model.examples import categories, dataset, preprocessing
+from model.loss import balance
 from model.network import mask2former
 from model.serve import export
-from model.train import cluster, trainer, unfinished
+from model.train import (
+    cluster,
+    expectations,
+    forecast,
+    length,
+    trainer,
+    unfinished,
+)
 from model.weights import starting_weights
 
 # What other workers have to know to train along.
@@ -41,13 +49,14 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
 
 
 def _train_and_export(fn_args: fn_args_utils.FnArgs) -> None:
-    settings = config.TrainerConfig.model_validate_json(fn_args.custom_config["config"])
+    given = config.TrainerConfig.model_validate_json(fn_args.custom_config["config"])
+    strategy = trainer.make_strategy(given.train)  # before TensorFlow does anything
+    transform_graph = artifact_paths.of(fn_args.transform_graph_path)
+    settings = _resolved(given, transform_graph)
     recipe = settings.train
     training = _description(fn_args, settings)
     place = unfinished.folder_of(_node_folder(fn_args), training)
-    strategy = trainer.make_strategy(recipe)
     cluster.require_agreement(strategy, place.name)
-    transform_graph = artifact_paths.of(fn_args.transform_graph_path)
     transform = preprocessing.ImageTransform(transform_graph, settings.data)
     classes = preprocessing.read_categories(transform_graph)
     network = _network(settings, classes, strategy)
@@ -55,13 +64,21 @@ def _train_and_export(fn_args: fn_args_utils.FnArgs) -> None:
         network, transform, classes, settings.serve.max_detections
     )
     if cluster.is_chief():
-        line = unfinished.tell_of_another(_node_folder(fn_args), training)
-        if line:
+        lines = [unfinished.tell_of_another(_node_folder(fn_args), training)]
+        lines += _expected(fn_args, settings, network, classes)
+        for line in filter(None, lines):
             progress.tell(line)
     batches_from = _batches(fn_args, recipe, transform, classes)
     ask = _judge(fn_args, recipe, module)
     result = trainer.train(
-        network, batches_from, recipe, place, strategy, training, ask
+        network,
+        batches_from,
+        recipe,
+        place,
+        strategy,
+        training,
+        ask,
+        _class_weights(recipe, classes),
     )
     if cluster.is_chief():
         folder = artifact_paths.of(fn_args.serving_model_dir)
@@ -69,6 +86,20 @@ def _train_and_export(fn_args: fn_args_utils.FnArgs) -> None:
         info = {**fn_args.custom_config["info"], "training": outcome}
         export.save(module, folder, info)
         unfinished.hand_over(place, artifact_paths.of(fn_args.model_run_dir))
+
+
+def _resolved(
+    given: config.TrainerConfig, transform_graph: artifact_paths.Path
+) -> config.TrainerConfig:
+    """What is trained, its length a number from here on."""
+    counts = preprocessing.read_image_counts(transform_graph)
+    # Ingestion lets no training split pass that has no instance.
+    images = length.trained_images(counts, given.train)
+    recipe = length.resolved(given.train, images)
+    line = length.told(given.train, recipe.num_steps, images)
+    if line and cluster.is_chief():
+        progress.tell(line)
+    return given.model_copy(update={"train": recipe})
 
 
 def _description(
@@ -99,6 +130,32 @@ def _network(
     return network
 
 
+def _class_weights(
+    recipe: config.TrainConfig, classes: Sequence[categories.Category]
+) -> tuple[float, ...]:
+    counts = [each.training_count for each in classes]
+    return balance.class_weights(counts, recipe.loss.class_balance)
+
+
+def _expected(
+    fn_args: fn_args_utils.FnArgs,
+    settings: config.TrainerConfig,
+    network: mask2former.Mask2Former,
+    classes: Sequence[categories.Category],
+) -> list[str]:
+    """What data and machine let expect of the training, where it matters."""
+    transform_graph = artifact_paths.of(fn_args.transform_graph_path)
+    known = forecast.facts(
+        settings,
+        network,
+        classes,
+        preprocessing.read_image_counts(transform_graph),
+        training_files(fn_args.train_files),
+        _eval_files(fn_args),
+    )
+    return expectations.before(known)
+
+
 def _batches(
     fn_args: fn_args_utils.FnArgs,
     recipe: config.TrainConfig,
@@ -124,9 +181,13 @@ def _judge(
     module: export.ServingModule,
 ) -> judge.Judge | None:
     """Scores the network on the eval split; None when the data has none."""
-    patterns = fn_args.eval_files or []
-    files = sorted(file for each in patterns for file in tf.io.gfile.glob(each))
+    files = _eval_files(fn_args)
     return judge.Judge(module, files, recipe.validation, recipe.seed) if files else None
+
+
+def _eval_files(fn_args: fn_args_utils.FnArgs) -> list[str]:
+    patterns = fn_args.eval_files or []
+    return sorted(file for each in patterns for file in tf.io.gfile.glob(each))
 
 
 def training_files(patterns: Sequence[str]) -> list[str]:

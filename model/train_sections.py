@@ -8,12 +8,19 @@ from foundation import config_section
 
 
 class LossConfig(config_section.Section):
-    """Weights of the loss terms, equally of the matching costs (paper, section 4.1)."""
+    """Weights of the loss terms, equally of the matching costs (paper, section 4.1).
+
+    Attributes:
+        class_balance: how far rare classes weigh more in the class loss: an instance of
+            a class that training has n of weighs in proportion to n to the power of
+            minus this; 0.5 is the inverse square root, 0 is off (`loss.balance`).
+    """
 
     class_weight: config_section.NonNegativeFloat = 2.0
     mask_weight: config_section.NonNegativeFloat = 5.0
     dice_weight: config_section.NonNegativeFloat = 5.0
     no_object_weight: config_section.NonNegativeFloat = 0.1
+    class_balance: config_section.Fraction = 0.0
     num_points: config_section.PositiveInt = 12544
     oversample_ratio: Annotated[float, pydantic.Field(ge=1.0)] = 3.0
     importance_ratio: config_section.Fraction = 0.75

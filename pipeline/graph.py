@@ -233,11 +233,15 @@ def _trainer(
             "data": set(config.DataConfig.model_fields) - {"gate"},
         }
     )
+    steps = settings.train.steps  # or not known before the images are counted
     return stock.Trainer(
         examples=examples,
         transform_graph=transform_graph,
         run_fn="model.run_fn.run_fn",
-        train_args=trainer_pb2.TrainArgs(num_steps=settings.train.steps),
+        # For readers of the graph; the Trainer goes by its configuration.
+        train_args=trainer_pb2.TrainArgs(
+            num_steps=steps if isinstance(steps, int) else None
+        ),
         eval_args=trainer_pb2.EvalArgs(),
         custom_config={
             wire.TRAINER_CONFIG: trainer_config,

@@ -1,8 +1,9 @@
 """Decode, resize, pad and normalise: one graph for training, evaluation and serving.
 
-`preprocessing_fn` is what the Transform node runs. It counts the categories of the
-training split and, when asked, measures its pixels; the graph it leaves behind turns
-image bytes into the network's input. `ImageTransform` is that graph, loaded again.
+`preprocessing_fn` is what the Transform node runs. It counts the categories and images
+of the training split and, when asked, measures its pixels; the graph it leaves behind
+turns image bytes into the network's input. `ImageTransform` is that graph, loaded
+again.
 """
 
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ CONTENT_SIZE = "content_size"  # int32 [B, 2], height and width inside the paddi
 ORIGINAL_SIZE = "original_size"  # int32 [B, 2], height and width as stored
 PIXEL_MEAN = "pixel_mean"  # float32 [B, 3]
 PIXEL_STD = "pixel_std"  # float32 [B, 3]
+_IMAGES_NAME = "instances_per_image"  # a vocabulary, too
 
 
 def preprocessing_fn(
@@ -38,6 +40,7 @@ def preprocessing_fn(
     """
     data = config.ImageConfig.model_validate_json(custom_config["data"])
     _count_categories(inputs)
+    _count_images(inputs)
     encoded = tf.reshape(inputs[features.IMAGE_ENCODED].values, [-1])  # [B]
     mean, std = _pixel_statistics(encoded, custom_config.get("pixels"))
     outputs = encoded_to_network(encoded, data, mean, std)
@@ -195,6 +198,19 @@ def read_categories(transform_graph: artifact_paths.Path) -> list[categories.Cat
         return categories.from_vocabulary(lines)
 
 
+def read_image_counts(transform_graph: artifact_paths.Path) -> dict[int, int]:
+    """How many images of the training split have how many instances, crowds left out.
+
+    Returns:
+        Number of instances -> number of images.
+    """
+    output = tft.TFTransformOutput(str(transform_graph))
+    path = output.vocabulary_file_by_name(_IMAGES_NAME)
+    with tf.io.gfile.GFile(path) as lines:
+        rows = [line.split() for line in lines]
+    return {int(instances): int(float(count)) for count, instances in rows}
+
+
 def _count_categories(inputs: Mapping[str, tf.SparseTensor]) -> None:
     """Counts the training instances of every category, crowds left out."""
     is_object = tf.equal(inputs[features.IS_CROWD].values, 0)
@@ -204,6 +220,19 @@ def _count_categories(inputs: Mapping[str, tf.SparseTensor]) -> None:
     )
     tft.vocabulary(
         tokens, vocab_filename=categories.VOCABULARY_NAME, store_frequency=True
+    )
+
+
+def _count_images(inputs: Mapping[str, tf.SparseTensor]) -> None:
+    """Counts the training images by how many instances they have."""
+    crowds = inputs[features.IS_CROWD]
+    is_object = tf.cast(tf.equal(crowds.values, 0), tf.int64)
+    batch = inputs[features.IMAGE_ENCODED].dense_shape[0]  # also those with no object
+    instances = tf.math.unsorted_segment_sum(is_object, crowds.indices[:, 0], batch)
+    tft.vocabulary(
+        tf.strings.as_string(instances),
+        vocab_filename=_IMAGES_NAME,
+        store_frequency=True,
     )
 
 

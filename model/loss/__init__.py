@@ -3,7 +3,7 @@
 In come the predictions of `model.network` and padded targets (classes [B, N], masks [B,
 N, S, S]); out come the loss terms, each divided by a count that follows from ground
 truth alone, so that micro-batches add up to the big batch. `criterion` is the whole of
-it, `matcher` pairs queries with instances on the host.
+it, `matcher` pairs queries with instances on the host; `balance` weighs rare classes.
 """
 
-__all__ = ["criterion", "matcher"]
+__all__ = ["balance", "criterion", "matcher"]

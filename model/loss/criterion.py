@@ -1,5 +1,6 @@
 """Matching and losses of a batch, over all supervised predictions."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, TypedDict
 
 import tensorflow as tf
@@ -25,7 +26,9 @@ class Normalisers(NamedTuple):
     Attributes:
         num_masks: float32 [], instances of the effective batch, at least 1.
         class_weight: float32 [], sum of the class weights of all queries, the same
-            for every supervised prediction.
+            for every supervised prediction. An object counts 1, as the weights of
+            `balance.class_weights` do on average: divided by what is in the batch, they
+            would cancel out in a batch of one class.
     """
 
     num_masks: tf.Tensor
@@ -145,6 +148,7 @@ def loss_terms(
     divisors: Normalisers,
     settings: train_sections.LossConfig,
     skip_padding: bool = True,
+    class_weights: Sequence[float] = (),
 ) -> dict[str, tf.Tensor]:
     """The weighted loss terms; their sum over everything is the loss.
 
@@ -154,6 +158,9 @@ def loss_terms(
         query_index: int32 [B, L, N], see `matcher.assign`.
         skip_padding: leave unmatched places out of the mask losses; False keeps them
             with weight zero, so that shapes are static (XLA).
+        class_weights: see `balance.class_weights`. They are in no matching cost: there
+            the queries compete for one instance, and its own weight would only shift
+            what counts between class and mask.
 
     Returns:
         `class`, `mask` and `dice`: float32 [L] each, one value per prediction.
@@ -161,7 +168,7 @@ def loss_terms(
     class_logits = tf.stack(predictions["class_logits"], axis=1)  # [B, L, Q, K+1]
     classes = target_classes(query_index, batch["class_index"], class_logits)
     class_loss = losses.classification(
-        class_logits, classes, settings.no_object_weight
+        class_logits, classes, settings.no_object_weight, class_weights
     )  # [B, L, Q]
     mask_loss, dice_loss = _mask_losses(
         predictions, batch["masks"], query_index, points, settings, skip_padding

@@ -1,22 +1,29 @@
 """Loss terms per query or per mask (paper, section 4.1); sums are the criterion's."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 
 def classification(
-    class_logits: tf.Tensor, classes: tf.Tensor, no_object_weight: float
+    class_logits: tf.Tensor,
+    classes: tf.Tensor,
+    no_object_weight: float,
+    class_weights: Sequence[float] = (),
 ) -> tf.Tensor:
     """Cross-entropy of each query, "no object" weighted down.
 
     Args:
         class_logits: float32 [..., K + 1].
         classes: int32 [...], 0..K; K is "no object".
+        class_weights: K of them, or none where every class weighs 1.
 
     Returns:
         float32 [...], at least 0. Its sum is to be divided by the sum of the weights.
     """
     no_object = class_logits.shape[-1] - 1
-    weights = tf.where(classes == no_object, no_object_weight, 1.0)
+    each = class_weights or [1.0] * no_object
+    weights = tf.gather(tf.constant([*each, no_object_weight]), classes)
     return weights * tf.nn.sparse_softmax_cross_entropy_with_logits(
         classes, class_logits
     )

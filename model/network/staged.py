@@ -26,6 +26,11 @@ class StagedBackbone(keras.layers.Layer):
     stages: list[keras.layers.Layer]
     keep_rates: tuple[float, ...] = ()
 
+    @property
+    def part_names(self) -> list[str]:
+        """Names of stem and stages, in the order that images pass them."""
+        return [part.name for part in [self.stem, *self.stages]]
+
     def freeze_all_but(self, trained_stages: int) -> None:
         """Trains the last so many of stem and stages; call before `build`."""
         parts = [self.stem, *self.stages]

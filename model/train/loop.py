@@ -18,6 +18,7 @@ from model.train import (
     cluster,
     curves,
     failures,
+    forecast,
     parts,
     score,
     training_step,
@@ -59,6 +60,7 @@ class Loop:
         self._is_stopped = False
         self._is_torn = False  # amid an update: not to be saved
         self._number = kept.result().steps
+        self._first = forecast.FirstSteps(self._number, settings.num_steps)
 
     def run(self) -> None:
         """Makes the steps.
@@ -84,7 +86,7 @@ class Loop:
             if not cluster.is_chief():
                 return "worker 0 saves"
             self._save()
-        return f"step {self._number} of {self._settings.steps} is saved"
+        return f"step {self._number} of {self._settings.num_steps} is saved"
 
     def _make_steps(self) -> None:
         with failures.of_reading(self._number):
@@ -125,7 +127,9 @@ class Loop:
         self._score.record(number, values, images)  # what must not go on is not saved
         self._is_torn = False
         self._task.advance(note=self._score.note)
-        is_last = number == self._settings.steps
+        for line in self._first.lines(number) if cluster.is_chief() else ():
+            progress.tell(line)
+        is_last = number == self._settings.num_steps
         if is_last or number % self._settings.checkpoint_steps == 0:
             self._save()
 
@@ -134,12 +138,12 @@ class Loop:
         followed = self._parts.validation
         if followed and followed.is_exhausted:
             return True
-        return self._number >= self._settings.steps
+        return self._number >= self._settings.num_steps
 
     def _judge(self) -> None:
         """Scores the network if that is due, and saves what was found with it."""
         number, followed = self._number, self._parts.validation
-        if not followed or not followed.is_due(number, self._settings.steps):
+        if not followed or not followed.is_due(number, self._settings.num_steps):
             return
         found = self._asked(followed) if cluster.is_chief() else None
         with self._lock:
@@ -155,7 +159,7 @@ class Loop:
             self._score.judged(row, found.pictures if found else ())
             self._save(is_changed=True)
         best = followed.best
-        if best and followed.is_exhausted and number < self._settings.steps:
+        if best and followed.is_exhausted and number < self._settings.num_steps:
             progress.tell(
                 f"step {number}: no better mask AP than {best.mask_ap:.3f} of "
                 f"step {best.step} in {self._settings.validation.patience} "

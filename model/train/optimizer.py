@@ -25,13 +25,20 @@ class AdamW(tf.Module):
         step: int64 variable [], batches seen so far.
         updates: likewise, those of them that moved the weights.
         skipped: likewise, those since the last update that did not.
+
+    Args:
+        stages: names of the parts of the backbone, see `group`.
     """
 
     def __init__(
-        self, variables: Sequence[keras.Variable], settings: config.TrainConfig
+        self,
+        variables: Sequence[keras.Variable],
+        settings: config.TrainConfig,
+        stages: Sequence[str] = (),
     ):
         super().__init__(name="adamw")
         self.settings = settings
+        self._stages = tuple(stages)
         self.step = _counter("step")
         self.updates = _counter("updates")
         self.skipped = _counter("skipped")
@@ -63,7 +70,7 @@ class AdamW(tf.Module):
         for index, (variable, gradient) in enumerate(
             zip(variables, gradients, strict=True)
         ):
-            multiplier, decay = group(variable.path, self.settings)
+            multiplier, decay = group(variable.path, self.settings, self._stages)
             strategy.extended.update(
                 variable.value,
                 _update,
@@ -93,29 +100,48 @@ class AdamW(tf.Module):
 def learning_rate(step: tf.Tensor, settings: config.TrainConfig) -> tf.Tensor:
     """Rate of the update that follows `step` earlier ones, float32 []."""
     done = tf.cast(step, tf.float32)
-    rate = tf.constant(settings.learning_rate)
+    rate = tf.constant(_full_rate(settings))
     if settings.warmup_steps:
         rate *= tf.minimum(1.0, (done + 1.0) / settings.warmup_steps)
     if settings.schedule == "cosine":
-        share = tf.minimum(done / settings.steps, 1.0)
+        share = tf.minimum(done / settings.num_steps, 1.0)
         return rate * 0.5 * (1.0 + tf.cos(math.pi * share))
-    for milestone in settings.milestones:
-        rate *= tf.where(done < milestone * settings.steps, 1.0, 0.1)
+    if settings.schedule == "step":
+        for milestone in settings.milestones:
+            rate *= tf.where(done < milestone * settings.num_steps, 1.0, 0.1)
     return rate
 
 
-def group(path: str, settings: config.TrainConfig) -> tuple[float, float]:
+def _full_rate(settings: config.TrainConfig) -> float:
+    """The rate after warm-up, in proportion to the batch if that is asked for."""
+    if not settings.scale_lr_for_batch:
+        return settings.learning_rate
+    return settings.learning_rate * settings.batch_size / settings.scale_lr_for_batch
+
+
+def group(
+    path: str, settings: config.TrainConfig, stages: Sequence[str] = ()
+) -> tuple[float, float]:
     """Learning-rate multiplier and weight decay of a weight, by its path.
 
     Normalisation weights, Swin's biases of relative positions and the decoder's query,
     position and level embeddings are not decayed; other biases and the pixel decoder's
     level embedding are.
+
+    Args:
+        stages: names of the backbone's parts, the first to see an image first
+            (`staged.StagedBackbone.part_names`). What lies in none of them, such as the
+            norm of a stage's output, has the rate of the last.
     """
     parts = path.split("/")
     is_exempt = parts[-1] in _WITHOUT_DECAY
     is_embedding = "decoder" in parts and parts[-1] in _DECODER_EMBEDDINGS
-    multiplier = settings.backbone_lr_multiplier if "backbone" in parts else 1.0
-    return multiplier, 0.0 if is_exempt or is_embedding else settings.weight_decay
+    decay = 0.0 if is_exempt or is_embedding else settings.weight_decay
+    if "backbone" not in parts:
+        return 1.0, decay
+    part = parts[parts.index("backbone") + 1]
+    after = len(stages) - 1 - stages.index(part) if part in stages else 0
+    return settings.backbone_lr_multiplier * settings.layer_decay**after, decay
 
 
 def _update(

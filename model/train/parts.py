@@ -1,7 +1,7 @@
 """What changes in the course of a training, made to fit each other."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
@@ -29,9 +29,12 @@ class Parts:
         settings: config.TrainConfig,
         strategy: tf.distribute.Strategy,
         ask: Callable[[], judge.Judgement] | None,
+        class_weights: Sequence[float] = (),
     ) -> "Parts":
         with strategy.scope():
-            adamw = optimizer.AdamW(model.trainable_variables, settings)
+            adamw = optimizer.AdamW(
+                model.trainable_variables, settings, model.backbone.part_names
+            )
             averaged = None
             if settings.ema_decay:
                 statistics = training_step.statistics_of(model)
@@ -41,7 +44,9 @@ class Parts:
         followed = None
         if ask is not None and settings.validation.every_steps:
             followed = validation.Validation(settings.validation, ask)
-        step = training_step.TrainingStep(model, adamw, settings, strategy, averaged)
+        step = training_step.TrainingStep(
+            model, adamw, settings, strategy, averaged, class_weights
+        )
         extras = {"averages": averaged, "validation": followed}
         known = {name: extra for name, extra in extras.items() if extra is not None}
         kept = state.State(model, adamw, known)

@@ -30,6 +30,8 @@ class TrainResult:
         exported: what was found of the weights that the model has at the end; None if
             no step was judged.
         last: what was found of the last step.
+        planned: steps that the recipe asks for; `train.validation.patience` may end a
+            training before.
     """
 
     steps: int
@@ -39,12 +41,14 @@ class TrainResult:
     seconds: float
     exported: validation.Row | None = None
     last: validation.Row | None = None
+    planned: int = 0
 
     def to_facts(self) -> dict[str, float | int | None]:
         """What a model says of the training it comes from, as JSON takes it."""
         exported, last = self.exported, self.last
         return {
             "steps": self.steps,
+            "planned_steps": self.planned,
             "exported_step": exported.step if exported else self.steps,
             "exported_mask_ap": _or_none(exported),
             "last_mask_ap": _or_none(last),
@@ -96,7 +100,7 @@ class Score:
             self._skipped_in_a_row = 0
         else:
             self._skip(number, losses, values, images)
-        if number % self._settings.log_steps == 0 or number == self._settings.steps:
+        if number % self._settings.log_steps == 0 or number == self._settings.num_steps:
             self._log(number, values)
 
     def judged(self, row: validation.Row, pictures: Sequence[np.ndarray]) -> None:
@@ -180,6 +184,7 @@ class Score:
             self._nonfinite_costs,
             self._skipped,
             time.monotonic() - self._begun,
+            planned=self._settings.num_steps,
         )
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -45,8 +45,9 @@ def train(
     strategy: tf.distribute.Strategy | None = None,
     training: Mapping[str, Any] | None = None,
     ask: Callable[[], judge.Judgement] | None = None,
+    class_weights: Sequence[float] = (),
 ) -> score.TrainResult:
-    """Trains until `settings.steps`, from the newest checkpoint that is whole.
+    """Trains until `settings.num_steps`, from the newest checkpoint that is whole.
 
     At the end the model has the weights of the best step, if they were judged, and
     their averages in their place if there are any.
@@ -57,6 +58,7 @@ def train(
         folder: of this training alone; gets TensorBoard scalars and checkpoints.
         training: see `unfinished.description`.
         ask: scores the model as it is when it is called; None judges no step.
+        class_weights: in the class loss, see `balance.class_weights`.
 
     Raises:
         ConfigError: the batch cannot be cut into equal parts, or the folder holds
@@ -68,7 +70,7 @@ def train(
     """
     host_memory.share_heaps()
     spread = strategy or make_strategy(settings)
-    trained = parts.Parts.made_for(model, settings, spread, ask)
+    trained = parts.Parts.made_for(model, settings, spread, ask, class_weights)
     checkpoint_dir = folder / unfinished.CHECKPOINTS
     saved = checkpoints.Checkpoints(trained.state, checkpoint_dir, training)
     result = _run(trained, batches_from, settings, folder, saved)
@@ -89,7 +91,7 @@ def _run(
     drawn = curves.Curves(folder, start, is_kept=cluster.is_chief())
     skipped = int(trained.optimizer.skipped.read_value())
     kept = score.Score(settings, drawn, start, skipped)
-    with progress.track("Training", total=settings.steps, done=start) as task:
+    with progress.track("Training", total=settings.num_steps, done=start) as task:
         steps = (batches_from, settings, folder, saved, drawn, kept, task)
         interruption.run(loop.Loop(trained, *steps))
     drawn.close(kept.result().steps)
@@ -106,8 +108,8 @@ def _restored(
     start = saved.restore_latest(tell)
     cluster.require_agreement(strategy, f"{start:x}")
     if start:
-        tell(f"going on from step {start} of {settings.steps}")
-    logging.info("Training from step %d to %d", start, settings.steps)
+        tell(f"going on from step {start} of {settings.num_steps}")
+    logging.info("Training from step %d to %d", start, settings.num_steps)
     return start
 
 

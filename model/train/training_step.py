@@ -1,6 +1,6 @@
 """One update: forward, matching, losses, gradients, over replicas and micro-batches."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import keras
@@ -39,6 +39,9 @@ class TrainingStep:
     The batch is cut into equal parts, one micro-batch after the other on every
     replica. Loss sums are divided by counts of the whole batch, so the gradients of
     the parts add up to those of the batch in one piece.
+
+    Args:
+        class_weights: in the class loss, see `balance.class_weights`.
     """
 
     def __init__(
@@ -48,8 +51,10 @@ class TrainingStep:
         settings: config.TrainConfig,
         strategy: tf.distribute.Strategy,
         averaged: averages.Averages | None = None,
+        class_weights: Sequence[float] = (),
     ):
         self._model = model
+        self._class_weights = tuple(class_weights)
         self._averages = averaged
         self._optimizer = model_optimizer
         self._settings = settings
@@ -204,6 +209,7 @@ class TrainingStep:
                 divisors,
                 settings,
                 skip_padding=not self._settings.xla,
+                class_weights=self._class_weights,
             )
             loss = tf.add_n([tf.reduce_sum(term) for term in terms.values()])
         weights = [weight.value for weight in self._model.trainable_variables]

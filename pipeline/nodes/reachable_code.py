@@ -43,6 +43,8 @@ TELLING = (
     "foundation.html_page",
     "foundation.progress",
     "foundation.terminal_text",
+    "model.train.expectations",
+    "model.train.forecast",
 )
 # What stands for the statements of a module that have no name.
 ON_IMPORT = "(on import)"

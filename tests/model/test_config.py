@@ -95,7 +95,14 @@ def test_fields_that_do_not_fit_each_other_are_refused_and_only_those(
         (config.DecoderConfig, "num_layers", 1, 0),
         (config.TrainConfig, "ema_decay", 0.9999, 1.0),
         (config.TrainConfig, "milestones", (1.0,), (1.01,)),
-        (config.TrainConfig, "schedule", "cosine", "linear"),
+        (config.TrainConfig, "schedule", "constant", "linear"),
+        (config.TrainConfig, "steps", 1, 0),
+        (config.TrainConfig, "steps", "auto", "all"),
+        (config.TrainConfig, "steps", 2, True),
+        (config.TrainConfig, "epochs", 1, 0),
+        (config.TrainConfig, "layer_decay", 1.0, 1.01),
+        (config.TrainConfig, "layer_decay", 0.01, 0.0),
+        (config.TrainConfig, "scale_lr_for_batch", 0, -1),
     ],
 )
 def test_a_value_of_its_own_ends_where_it_has_no_meaning(
@@ -121,6 +128,43 @@ def test_only_swin_has_layer_norms():
 def test_a_swin_takes_no_batch_statistics_in_parts():
     settings = config.ModelConfig(backbone=config.BackboneConfig(name="swin_tiny"))
     config.check_norm(settings, config.TrainConfig(micro_batches=4), num_replicas=2)
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({}, (368_750, None)),
+        ({"steps": "auto"}, ("auto", None)),
+        ({"epochs": 12}, (None, 12)),
+        ({"epochs": 12, "steps": None}, (None, 12)),
+        ({"epochs": None}, (368_750, None)),
+    ],
+)
+def test_steps_or_epochs_say_how_long_and_are_read_back_as_they_were(given, found):
+    settings = config.TrainConfig.model_validate(given)
+    assert (settings.steps, settings.epochs) == found
+    read = config.TrainConfig.model_validate_json(settings.model_dump_json())
+    assert read == settings
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"steps": 9, "epochs": 3}, "train.steps 9 and train.epochs 3: both are"),
+        ({"steps": 368_750, "epochs": 3}, "both are given.*steps=null"),
+        ({"steps": "auto", "epochs": 3}, "steps auto and .* both are given"),
+        ({"steps": None}, "neither is given"),
+    ],
+)
+def test_exactly_one_says_how_long(given, message):
+    with pytest.raises(pydantic.ValidationError, match=message):
+        config.TrainConfig.model_validate(given)
+
+
+def test_how_many_steps_is_asked_for_only_when_it_is_known():
+    assert config.TrainConfig(steps=9).num_steps == 9
+    with pytest.raises(TypeError, match="auto is no number yet"):
+        _ = config.TrainConfig(steps="auto").num_steps
 
 
 def test_the_trainer_reads_back_exactly_what_it_is_sent():

@@ -41,6 +41,8 @@ def transform_graph(encoded, tmp_path_factory):
         }
         for image in encoded.numpy()
     ]
+    nothing = dict.fromkeys(features.OBJECT_KEYS, [])
+    rows.append({key: nothing.get(key, value) for key, value in rows[0].items()})
     metadata = dataset_metadata.DatasetMetadata(
         schema_utils.schema_from_feature_spec(SPEC)
     )
@@ -65,7 +67,12 @@ def test_categories_are_those_with_instances_that_are_no_crowd(transform_graph):
     ]
 
 
+def test_images_are_counted_by_their_instances_that_are_no_crowd(transform_graph):
+    assert preprocessing.read_image_counts(transform_graph) == {2: 3, 0: 1}
+
+
 def test_dataset_statistics_weigh_every_image_alike(transform, images):
+    images = [*images, images[0]]
     means = np.mean([image.reshape(-1, 3).mean(0) for image in images], axis=0)
     squares = np.mean(
         [(image.astype(float) ** 2).reshape(-1, 3).mean(0) for image in images], axis=0

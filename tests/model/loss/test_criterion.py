@@ -48,7 +48,14 @@ def _points(effective, images, layers, padded, settings=_SETTINGS):
     )
 
 
-def _terms(predictions, batch, divisors=None, points=None, skip_padding=True):
+def _terms(
+    predictions,
+    batch,
+    divisors=None,
+    points=None,
+    skip_padding=True,
+    class_weights=(),
+):
     count, padded = batch["class_index"].shape
     layers = len(predictions["class_logits"])
     queries = predictions["class_logits"][0].shape[1]
@@ -59,7 +66,14 @@ def _terms(predictions, batch, divisors=None, points=None, skip_padding=True):
     cost = criterion.matching_costs(predictions, batch, points, _SETTINGS)
     query_index, _ = matcher.assign(cost, batch["num_instances"])
     return criterion.loss_terms(
-        predictions, batch, query_index, points, divisors, _SETTINGS, skip_padding
+        predictions,
+        batch,
+        query_index,
+        points,
+        divisors,
+        _SETTINGS,
+        skip_padding,
+        class_weights,
     )
 
 
@@ -210,3 +224,25 @@ def test_three_quarters_of_the_points_come_from_three_times_as_many_candidates()
     assert points.candidates.shape == (300, 2)
     assert points.random.shape == (25, 2)
     assert points.matching.shape == (1, 100, 2)
+
+
+def test_weights_of_classes_are_in_the_class_loss_alone():
+    predictions, batch = _predictions(layers=1), _batch()
+    plain = _terms(predictions, batch)
+    weighted = _terms(predictions, batch, class_weights=(3.0, 0.5))
+    for term in ("mask", "dice"):
+        np.testing.assert_array_equal(weighted[term], plain[term])
+    cost = criterion.matching_costs(
+        predictions, batch, _points(2, [0, 1], 1, 2), _SETTINGS
+    )
+    queries, _ = matcher.assign(cost, batch["num_instances"])
+    logits = predictions["class_logits"][0].numpy()
+    log_probs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    classes = np.full([2, 3], 2)
+    for image, count in enumerate((2, 1)):
+        classes[image, queries[image, 0, :count]] = np.arange(count)
+    weights = np.array([3.0, 0.5, 0.1])[classes]
+    picked = np.take_along_axis(log_probs, classes[..., None], -1)[..., 0]
+    # Three objects and three queries without: the divisor is that of weights of 1.
+    expected = 2.0 * -(weights * picked).sum() / (3 + 3 * 0.1)
+    np.testing.assert_allclose(weighted["class"], [expected], rtol=1e-5)

@@ -15,6 +15,17 @@ def test_no_object_counts_a_tenth():
     np.testing.assert_allclose(found, [math.log(3), 0.1 * math.log(3)], rtol=1e-6)
 
 
+def test_classes_weigh_what_they_are_given_and_no_object_as_before():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=[5, 3]).astype(np.float32)
+    classes = np.array([0, 1, 2, 1, 0])
+    found = losses.classification(tf.constant(logits), classes, 0.1, (3.0, 0.5))
+    log_probs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    weights = np.array([3.0, 0.5, 0.1])[classes]
+    expected = -weights * log_probs[np.arange(5), classes]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
 def test_point_cross_entropy_is_the_mean_over_points():
     logits = tf.constant([[0.0, math.log(3.0)]])  # probabilities 1/2 and 3/4
     found = losses.point_cross_entropy(logits, tf.constant([[1.0, 0.0]]))

@@ -2,6 +2,11 @@ import re
 import subprocess
 import sys
 
+import numpy as np
+import pytest
+
+from model.train import host_memory
+
 # Threads that each take memory at the same time: every one wants a heap of its own.
 _PROGRAM = """
 import ctypes, os, threading
@@ -36,3 +41,29 @@ def _heaps(is_shared):
 
 def test_threads_share_heaps():
     assert _heaps(is_shared=True) < _heaps(is_shared=False)
+
+
+@pytest.mark.parametrize(
+    ("texts", "found"),
+    [(["4096\n"], 4096), (["max\n"], None), (["8192", "4096"], 4096)],
+)
+def test_the_limit_is_that_of_the_container_if_it_has_one(tmp_path, texts, found):
+    files = []
+    for index, text in enumerate(texts):
+        files.append(str(tmp_path / str(index)))
+        (tmp_path / str(index)).write_text(text)
+    machine = host_memory.limit([str(tmp_path / "nowhere")])
+    assert 2**28 < machine < 2**50
+    assert host_memory.limit(files) == (found or machine)
+
+
+def test_the_peak_rises_with_what_is_taken_and_stays():
+    taken = np.ones(2**26, np.uint8)  # 64 MiB
+    before = host_memory.peak()
+    more = np.ones(2**28, np.uint8)
+    after = host_memory.peak()
+    assert taken[-1] + more[-1] == 2
+    del more
+    assert before > 2**20
+    assert host_memory.peak() >= after >= before
+    assert after > 2**28

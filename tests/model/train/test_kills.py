@@ -49,6 +49,24 @@ def test_killed_while_it_saves_it_ends_bit_for_bit_where_an_unbroken_one_does(
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
+def test_killed_while_it_is_judged_and_while_it_exports_it_ends_bit_for_bit_the_same(
+    tmp_path,
+):
+    expected = ended(begun(tmp_path / "a", "judged"))
+    place = tmp_path / "b" / "checkpoints"
+    for mode, newest in (("judging", 4), ("exporting", 8)):
+        killed = begun(tmp_path / "b", mode)
+        _, error = killed.communicate(timeout=600)
+        assert killed.returncode == -9, error[-3000:]
+        assert manifest.steps(place)[0] == newest
+    assert ended(begun(tmp_path / "b", "judged")) == expected
+    tables = [(tmp_path / name / "validation.csv").read_text() for name in "ab"]
+    assert tables[0] == tables[1]
+    assert drawn(tmp_path / "b") == [*range(1, 9)]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_killed_at_ten_moments_it_ends_bit_for_bit_where_an_unbroken_one_does(
     tmp_path,
 ):

@@ -1,9 +1,12 @@
+import typing
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from model import config
+from model.network import backbones
 from model.train import optimizer
 
 
@@ -111,3 +114,69 @@ def test_cosine_schedule_falls_to_zero(step, rate):
     settings = _settings(learning_rate=1.0, steps=1000, schedule="cosine")
     found = optimizer.learning_rate(tf.constant(step, tf.int64), settings)
     assert float(found) == pytest.approx(rate, abs=1e-5)
+
+
+@pytest.mark.parametrize(("step", "rate"), [(0, 0.5), (1, 1.0), (999, 1.0)])
+def test_a_constant_schedule_warms_up_and_stays(step, rate):
+    settings = _settings(
+        learning_rate=1.0,
+        steps=1000,
+        schedule="constant",
+        warmup_steps=2,
+        milestones=(0.5,),
+    )
+    found = optimizer.learning_rate(tf.constant(step, tf.int64), settings)
+    assert float(found) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(("reference", "rate"), [(0, 0.5), (16, 0.125), (2, 1.0)])
+def test_the_rate_is_in_proportion_to_the_batch_on_request(reference, rate):
+    settings = _settings(learning_rate=0.5, batch_size=4, scale_lr_for_batch=reference)
+    found = optimizer.learning_rate(tf.constant(0, tf.int64), settings)
+    assert float(found) == pytest.approx(rate)
+
+
+def test_each_stage_has_its_share_of_the_rate_of_the_stage_after_it():
+    stages = ["stem", "res2", "res3", "res4", "res5"]
+    settings = _settings(layer_decay=0.5, backbone_lr_multiplier=0.1)
+
+    def multiplier(path):
+        return optimizer.group(path, settings, stages)[0]
+
+    found = [multiplier(f"m/backbone/{name}/kernel") for name in stages]
+    assert found == pytest.approx(0.1 * 0.5 ** np.arange(4, -1, -1))
+    assert multiplier("m/backbone/norm_of_res2/gamma") == pytest.approx(0.1)
+    assert multiplier("m/decoder/stem/kernel") == 1.0
+
+
+def test_layer_decay_moves_weights_by_the_published_formula():
+    paths = ("m/backbone/stem/a", "m/backbone/res2/a", "m/decoder/a")
+    variables = [_variable([1.0], path) for path in paths]
+    settings = _settings(
+        learning_rate=0.1, weight_decay=0.05, layer_decay=0.25, schedule="constant"
+    )
+    adamw = optimizer.AdamW(variables, settings, ["stem", "res2"])
+    _apply(adamw, variables, [[1.0]] * 3)
+    # The first update of Adam is the rate itself, after decay.
+    rates = 0.1 * np.array([0.1 * 0.25, 0.1, 1.0])
+    found = [float(variable[0]) for variable in variables]
+    assert found == pytest.approx(1.0 * (1 - rates * 0.05) - rates, rel=1e-5)
+
+
+_NAMES = typing.get_args(config.BackboneConfig.model_fields["name"].annotation)
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_every_weight_of_every_backbone_lies_in_one_of_its_parts(name):
+    settings = config.BackboneConfig(name=name)
+    backbone = backbones.build(settings, name="backbone")
+    backbone.build((None, None, None, 3))
+    assert len(set(backbone.part_names)) == 5
+    recipe = config.TrainConfig(layer_decay=0.5, backbone_lr_multiplier=1.0)
+    found = {
+        optimizer.group(weight.path, recipe, backbone.part_names)[0]
+        for weight in backbone.trainable_variables
+    }
+    assert found == {1.0, 0.5, 0.25, 0.125, 0.0625}
+    parts = {weight.path.split("/")[1] for weight in backbone.trainable_variables}
+    assert parts == set(backbone.part_names)

@@ -69,6 +69,13 @@ def test_a_skipped_step_is_counted_and_logged_with_its_images(
     assert f"Step 2 skipped: {said}: not finite" in caplog.text
 
 
+def test_a_result_says_how_many_steps_were_planned(made):
+    kept = made(steps=9)
+    kept.record(2, values(), [1, 2])
+    facts = kept.result().to_facts()
+    assert (facts["steps"], facts["planned_steps"]) == (2, 9)
+
+
 def test_so_many_in_a_row_stop_it_and_an_update_between_does_not_count(made):
     kept = made(max_skipped_updates=3)
     bad = values(is_sound=False, gradient_norm=np.nan)

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from foundation import errors, progress
 from model.examples import categories, dataset
+from model.loss import balance
 from model.network import mask2former
 from model.train import trainer
 
@@ -227,6 +228,34 @@ def test_a_thousand_instances_in_the_only_image_of_one_class_train(
     (line,) = lines
     assert "image 5 shows" in line
     assert "train.max_instances 100 keeps" in line
+
+
+def test_one_class_with_one_image_trains_at_a_constant_rate(
+    tiny_model_config, tmp_path, serialize_example, write_records
+):
+    mask = np.zeros([32, 32], np.uint8)
+    mask[4:20, 4:20] = 1
+    image = np.where(mask[..., None], 255, 0).astype(np.uint8).repeat(3, axis=2)
+    file = write_records(tmp_path / "one.gz", [serialize_example(image, [mask], [7])])
+    classes = [categories.Category(7, "cell", 1)]
+    settings = small_batches.settings(
+        steps=3, schedule="constant", warmup_steps=0, log_steps=1
+    )
+    model = mask2former.build(tiny_model_config, 1)
+    before = _flat(model)
+    result = trainer.train(
+        model,
+        lambda start: dataset.train_dataset(
+            [file], classes, settings, _MEAN, _STD, 0, start
+        ),
+        settings,
+        tmp_path / "run",
+        class_weights=balance.class_weights([1], 0.5),
+    )
+    assert (result.steps, result.skipped, result.planned) == (3, 0, 3)
+    rates = _scalars(tmp_path / "run", "learning_rate")
+    assert list(rates.values()) == pytest.approx([1e-3] * 3)
+    assert not np.array_equal(before, _flat(model))
 
 
 @pytest.mark.onednn

@@ -32,9 +32,13 @@ def test_the_same_training_finds_its_folder_and_another_does_not(tmp_path):
         described(steps=10, examples=["a"]),
         described(steps=10, info={"code_digest": "x"}),
         described(steps=10, info={"initial_weights": "x"}),
+        described(steps=10, schedule="constant"),
+        described(steps=10, layer_decay=0.5),
+        described(steps=10, scale_lr_for_batch=8),
+        described(steps=10, loss={"class_balance": 0.5}),
     ]
     folders = {unfinished.folder_of(tmp_path, training) for training in others}
-    assert len(folders - set(same)) == 4
+    assert len(folders - set(same)) == len(others)
 
 
 @pytest.mark.parametrize("key", config.WITHOUT_EFFECT)

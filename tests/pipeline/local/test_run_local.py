@@ -11,6 +11,7 @@ from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
 from foundation import errors, progress
+from model.serve import saved_model
 from pipeline.local import run_local, summary, workspace
 from pipeline.metadata import store
 from pipeline.settings import config_file
@@ -26,8 +27,11 @@ class Quiet:
         pass
 
 
+EPOCH = ("train.steps=null", "train.epochs=1", "train.batch_size=4")
+
+
 def run(data, space, *overrides):
-    settings = config_file.load("demo.yaml", (*tiny.OVERRIDES, *overrides))
+    settings = config_file.load("demo.yaml", (*tiny.OVERRIDES, *EPOCH, *overrides))
     result = run_local.run(settings, [data], space, Quiet())
     outcome = summary.read(store.Store.open(space.metadata), result.run_id)
     return {node.node_id: node.state for node in result.nodes}, outcome
@@ -64,6 +68,13 @@ def test_the_graph_ends_in_a_pushed_model(first):
     assert outcome.blessed
     assert outcome.serving_ready
     assert (pathlib.Path(outcome.pushed_to) / "saved_model.pb").is_file()
+
+
+def test_epochs_become_steps_once_the_images_are_counted(first):
+    info = saved_model.read_info(pathlib.Path(first[1].pushed_to))
+    training = json.loads(info["training"])
+    assert (training["planned_steps"], training["steps"]) == (2, 2)  # 8 images by four
+    assert json.loads(info["config"])["train"]["epochs"] == 1
 
 
 def test_lineage_names_fingerprint_config_code_metrics_and_verdict(first, space, data):

@@ -104,6 +104,7 @@ model.kernels.products                              T
 model.kernels.row_parts                             T
 model.kernels.row_sums                              T
 model.kernels.sampling_layout                       T
+model.loss.balance                                  T
 model.loss.criterion                                T
 model.loss.loss_points                              T
 model.loss.losses                                   T
@@ -140,6 +141,7 @@ model.train.differences                             T
 model.train.failures                                T
 model.train.host_memory                             T
 model.train.interruption                            T
+model.train.length                                  T
 model.train.loop                                    T
 model.train.manifest                                T
 model.train.optimizer                               T

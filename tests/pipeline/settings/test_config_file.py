@@ -42,7 +42,7 @@ def test_override_is_read_as_yaml_and_beats_the_file(tmp_path):
 @pytest.mark.parametrize(
     ("override", "wanted"),
     [
-        ("train.stepz=4", "--set train.stepz: unknown key. Known here: steps, batch"),
+        ("train.stepz=4", "--set train.stepz: unknown key. Known here: steps, epoch"),
         ("train.batch_size=0", "--set train.batch_size: got 0"),
         ("train.batch_size=many", "train.batch_size: got 'many'"),
         ("train.micro_batches=3", "batch_size 16 is not divisible by micro_batches 3"),
@@ -57,6 +57,8 @@ def test_override_is_read_as_yaml_and_beats_the_file(tmp_path):
         ("train", "wanted section.key=value"),
         ("name.x=1", "'name' is not a section"),
         ("train.steps=[", "--set 'train.steps=['"),
+        ("train.steps=0", "--set train.steps: got 0: steps is a whole number from 1"),
+        ("train.steps=all", "--set train.steps: got 'all': steps is a whole"),
     ],
 )
 def test_an_impossible_value_is_refused_with_key_and_value(tmp_path, override, wanted):
@@ -107,3 +109,11 @@ def test_equal_configurations_have_equal_json_and_nothing_can_be_changed():
     assert first.to_json() == second.to_json()
     with pytest.raises(ValueError, match="frozen"):
         first.name = "other"
+
+
+def test_epochs_over_a_preset_with_steps_say_how_to_leave_the_steps_out():
+    with pytest.raises(errors.ConfigError, match="set train.steps=null"):
+        config_file.load("small.yaml", ["train.epochs=3"])
+    overrides = ["train.epochs=3", "train.steps=null"]
+    settings = config_file.load("small.yaml", overrides)
+    assert (settings.train.steps, settings.train.epochs) == (None, 3)
