@@ -53,6 +53,7 @@ CODE_DIGEST = "code_digest"
 CUSTOM_CONFIG = "custom_config"
 TRAINER_CONFIG = "config"
 TRAINER_INFO = "info"
+INITIAL_WEIGHTS = "initial_weights"
 TRANSFORM_CONFIG = "data"
 TRANSFORM_PIXELS = "pixels"
 

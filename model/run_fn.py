@@ -15,8 +15,7 @@ from model.evaluation import judge
 from model.examples import categories, dataset, preprocessing
 from model.network import mask2former
 from model.serve import export
-from model.train import cluster, trainer, unfinished
-from model.weights import starting_weights
+from model.train import cluster, starting_point, trainer, unfinished
 
 # What other workers have to know to train along.
 _CALL = (
@@ -43,13 +42,13 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
 def _train_and_export(fn_args: fn_args_utils.FnArgs) -> None:
     settings = config.TrainerConfig.model_validate_json(fn_args.custom_config["config"])
     recipe = settings.train
-    training = _description(fn_args, settings)
-    place = unfinished.folder_of(_node_folder(fn_args), training)
     strategy = trainer.make_strategy(recipe)
-    cluster.require_agreement(strategy, place.name)
     transform_graph = artifact_paths.of(fn_args.transform_graph_path)
-    transform = preprocessing.ImageTransform(transform_graph, settings.data)
     classes = preprocessing.read_categories(transform_graph)
+    training = _description(fn_args, settings, classes)
+    place = unfinished.folder_of(_node_folder(fn_args), training)
+    cluster.require_agreement(strategy, place.name)
+    transform = preprocessing.ImageTransform(transform_graph, settings.data)
     network = _network(settings, classes, strategy)
     module = export.ServingModule(
         network, transform, classes, settings.serve.max_detections
@@ -72,7 +71,9 @@ def _train_and_export(fn_args: fn_args_utils.FnArgs) -> None:
 
 
 def _description(
-    fn_args: fn_args_utils.FnArgs, settings: config.TrainerConfig
+    fn_args: fn_args_utils.FnArgs,
+    settings: config.TrainerConfig,
+    classes: Sequence[categories.Category],
 ) -> dict[str, Any]:
     """See `unfinished.description`."""
     return unfinished.description(
@@ -80,6 +81,7 @@ def _description(
         [*fn_args.train_files, *(fn_args.eval_files or [])],
         fn_args.transform_graph_path,
         fn_args.custom_config.get("info", {}),
+        [(each.category_id, each.name) for each in classes],
     )
 
 
@@ -90,12 +92,15 @@ def _network(
 ) -> mask2former.Mask2Former:
     """The network as it is before its first step."""
     recipe = settings.train
+    notices: list[str] = []
     with strategy.scope():
         network = mask2former.build(
             settings.model, len(classes), recipe.precision, recipe.seed
         )
         if recipe.init_from:
-            starting_weights.load_into(network, recipe.init_from, classes)
+            notices = starting_point.load_into(network, recipe.init_from, classes)
+    for notice in notices if cluster.is_chief() else ():
+        progress.tell(notice)
     return network
 
 

@@ -25,6 +25,7 @@ from model import config
 from model.train import differences, manifest
 
 CHECKPOINTS = "checkpoints"
+CLASSES = "the classes"  # in a description
 _FOLDER = "unfinished"
 _MARK = "handed_over.json"  # names the execution whose outputs have all of it
 _DAYS = 14
@@ -36,12 +37,15 @@ def description(
     examples: Sequence[str],
     transform_graph: str,
     info: Mapping[str, str],
+    classes: Sequence[tuple[int, str]] = (),
 ) -> dict[str, Any]:
     """All that the weights at the end depend on, by keys that mean something to users.
 
     Args:
         examples: files or patterns.
         info: has `code_digest`, and `initial_weights` if there are any.
+        classes: ids and names; the graph decides them, and a checkpoint keeps them for
+            whoever starts from it.
     """
     depends_on = settings.model_dump(mode="json", include={"data", "model", "train"})
     for key in config.WITHOUT_EFFECT:
@@ -50,6 +54,7 @@ def description(
         **differences.flat(depends_on),
         "the examples": sorted(examples),
         "the transform graph": transform_graph,
+        CLASSES: [list(each) for each in classes],
         "the code": info.get("code_digest", ""),
         "the initial weights": info.get("initial_weights", ""),
     }

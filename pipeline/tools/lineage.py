@@ -120,6 +120,9 @@ def _draw_model(root: rich.tree.Tree, found: Trace) -> None:
     node = root.add(f"model #{model.artifact_id} {escape(model.uri)}")
     node.add(f"trained by {_who(found.trainer)}")
     node.add(f"code digest {info.get(wire.CODE_DIGEST, 'unknown')}")
+    if start := settings.get("train", {}).get("init_from"):
+        content = info.get(wire.INITIAL_WEIGHTS, "unknown")
+        node.add(f"started from {escape(str(start))} (SHA-256 {content[:16]})")
     configuration = node.add(f"config {settings.get('name', '')}")
     text = yaml.safe_dump(
         {key: value for key, value in settings.items() if key != "name"},

@@ -124,7 +124,7 @@ model.network.shapes                                T
 model.network.transformer_decoder                   T
 model.run_fn                                        T
 model.serve.export                                  TEV
-model.serve.model_folder                            E
+model.serve.model_folder                            TE
 model.serve.postprocess                             TEV
 model.serve.rle_encoding                            T
 model.serve.saved_model                             TEV
@@ -134,6 +134,7 @@ model.train.checkpoints                             T
 model.train.cluster                                 T
 model.train.curves                                  T
 model.train.differences                             T
+model.train.earlier_models                          T
 model.train.failures                                T
 model.train.host_memory                             T
 model.train.interruption                            T
@@ -142,6 +143,7 @@ model.train.manifest                                T
 model.train.optimizer                               T
 model.train.parts                                   T
 model.train.score                                   T
+model.train.starting_point                          T
 model.train.state                                   T
 model.train.train_worker                            T
 model.train.trainer                                 T
