@@ -7,4 +7,11 @@ node is done; `cluster` says who is who among several processes, and `train_work
 run with -m by each pod that trains along.
 """
 
-__all__ = ["cluster", "starting_point", "train_worker", "trainer", "unfinished"]
+__all__ = [
+    "cluster",
+    "score",
+    "starting_point",
+    "train_worker",
+    "trainer",
+    "unfinished",
+]

@@ -20,7 +20,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from foundation import artifact_paths, artifact_trees
+from foundation import artifact_paths, artifact_trees, errors
 from model import config
 from model.train import differences, manifest
 
@@ -66,6 +66,24 @@ def folder_of(
     """The folder of a training, below that of its node."""
     key = hashlib.sha256(json.dumps(training, sort_keys=True).encode()).hexdigest()
     return node_folder / _FOLDER / key[:16]
+
+
+def require_same(folder: artifact_paths.Path, training: Mapping[str, Any]) -> None:
+    """Refuses a folder that holds another training; the classes are not compared.
+
+    Raises:
+        ConfigError: naming what differs.
+    """
+    found = _newest(folder)
+    if found is None:
+        return
+    known = ({**each, CLASSES: None} for each in (found.training, training))
+    if changes := differences.between(*known):
+        raise errors.ConfigError(
+            f"{folder}: holds a training, at step {found.step}, of another "
+            f"configuration: {differences.told(changes)}. Name another folder, or take "
+            "the change back."
+        )
 
 
 def tell_of_another(

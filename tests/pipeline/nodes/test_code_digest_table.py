@@ -151,6 +151,7 @@ model.train.training_step                           T
 model.train.unfinished                              T
 model.train.validation                              T
 model.train_sections                                XT
+model.training                                      T
 model.weights.bundled_weights                       T
 model.weights.pickle_machine                        T
 model.weights.starting_weights                      T
