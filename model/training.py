@@ -16,7 +16,7 @@ from model import config
 from model.evaluation import judge
 from model.examples import dataset, preprocessing
 from model.network import mask2former
-from model.serve import export
+from model.serve import export, model_folder
 from model.train import cluster, score, starting_point, trainer, unfinished
 
 _SHARD = re.compile(r"(.*-)\d{5}(-of-(\d{5}).*)")
@@ -54,7 +54,8 @@ class Trained:
     def export(self, folder: artifact_paths.Path) -> None:
         """Writes the SavedModel, which says how its training went."""
         outcome = json.dumps(self.result.to_facts(), allow_nan=False)
-        export.save(self.module, folder, {**self.info, "training": outcome})
+        info = {**self.info, model_folder.TRAINING: outcome}
+        export.save(self.module, folder, info)
 
 
 class Training:

@@ -9,6 +9,7 @@ run with -m by each pod that trains along.
 
 __all__ = [
     "cluster",
+    "cost",
     "score",
     "starting_point",
     "train_worker",

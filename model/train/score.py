@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +31,7 @@ class TrainResult:
         exported: what was found of the weights that the model has at the end; None if
             no step was judged.
         last: what was found of the last step.
+        cost: what it took, see `cost.summary`.
     """
 
     steps: int
@@ -39,8 +41,9 @@ class TrainResult:
     seconds: float
     exported: validation.Row | None = None
     last: validation.Row | None = None
+    cost: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
-    def to_facts(self) -> dict[str, float | int | None]:
+    def to_facts(self) -> dict[str, Any]:
         """What a model says of the training it comes from, as JSON takes it."""
         exported, last = self.exported, self.last
         return {
@@ -50,6 +53,7 @@ class TrainResult:
             "last_mask_ap": _or_none(last),
             "skipped_updates": self.skipped,
             "seconds": round(self.seconds, 1),
+            "cost": dict(self.cost),
         }
 
 

@@ -19,7 +19,7 @@ from foundation import artifact_paths, artifact_trees, errors, progress
 from model import config as model_config
 from model import training
 from model.examples import record_files
-from model.train import unfinished
+from model.train import cost, unfinished
 from pipeline import locations, node_settings
 from pipeline.nodes import code_digest
 from pipeline.settings import config
@@ -52,6 +52,7 @@ class Finished:
             f"steps     {result.steps}",
             f"mask AP   {told}",
             f"model     {self.out / MODEL_FOLDER}",
+            f"cost      {cost.told(result.cost)}",
             f"curves    tensorboard --logdir {self.out}",
             f"states    {self.out / unfinished.CHECKPOINTS}",
         ]

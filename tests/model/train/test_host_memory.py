@@ -2,6 +2,10 @@ import re
 import subprocess
 import sys
 
+import numpy as np
+
+from model.train import host_memory
+
 # Threads that each take memory at the same time: every one wants a heap of its own.
 _PROGRAM = """
 import ctypes, os, threading
@@ -36,3 +40,17 @@ def _heaps(is_shared):
 
 def test_threads_share_heaps():
     assert _heaps(is_shared=True) < _heaps(is_shared=False)
+
+
+def test_the_peak_is_the_most_since_it_was_forgotten():
+    held = np.ones(1 << 26)  # 512 MB
+    peak = host_memory.peak()
+    assert peak >= held.nbytes
+    del held
+    assert host_memory.peak() >= peak
+    host_memory.forget_peaks()
+    assert host_memory.peak() < peak - (1 << 28)
+
+
+def test_without_a_gpu_no_gpu_has_a_peak():
+    assert host_memory.device_peak() is None

@@ -124,7 +124,7 @@ model.network.shapes                                T
 model.network.transformer_decoder                   T
 model.run_fn                                        T
 model.serve.export                                  TEV
-model.serve.model_folder                            TE
+model.serve.model_folder                            TEV
 model.serve.postprocess                             TEV
 model.serve.rle_encoding                            T
 model.serve.saved_model                             TEV
@@ -132,6 +132,7 @@ model.network.staged                                T
 model.train.averages                                T
 model.train.checkpoints                             T
 model.train.cluster                                 T
+model.train.cost                                    T
 model.train.curves                                  T
 model.train.differences                             T
 model.train.earlier_models                          T
