@@ -1,6 +1,5 @@
 """Weights to start training from: from a file, or those that come with the program."""
 
-import logging
 import os
 from collections.abc import Mapping, Sequence
 
@@ -148,8 +147,6 @@ def assign(
     weights_architecture.compare(shapes, expected, str(init_from))
     for name, weight in wanted.items():
         weight.assign(values[name])
-    for notice in notices:
-        logging.info("Weights: %s", notice)
     return notices
 
 
