@@ -10,7 +10,7 @@ import tensorflow as tf
 from foundation import errors, progress
 from model.examples import categories, dataset
 from model.network import mask2former
-from model.train import trainer
+from model.train import manifest, trainer
 
 _MEAN, _STD = np.zeros(3, np.float32), np.ones(3, np.float32)
 
@@ -51,7 +51,8 @@ def test_training_learns_logs_and_leaves_a_checkpoint(tiny_model_config, tmp_pat
     assert result.steps == 30
     spent = result.to_facts()["cost"]
     assert (spent["attempts"], spent["images"]) == (1, 30 * settings.batch_size)
-    assert 0 < spent["matching_share"] < 1 and 0 < spent["waiting_share"] < 1
+    kept = manifest.read(tmp_path / "checkpoints", 30).facts["cost"]
+    assert kept["matching_seconds"] > 0 and kept["waiting_seconds"] > 0
     assert spent["peak_memory_bytes"] > 1 << 27  # TensorFlow alone is larger
     first, last = (_scalars(tmp_path, "loss/total")[step] for step in (10, 30))
     assert last < 0.9 * first
