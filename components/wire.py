@@ -46,6 +46,7 @@ VERDICT_SUMMARY = "summary"
 TRANSFORM_GRAPH = "transform_graph"
 MODEL = "model"
 MODEL_RUN = "model_run"
+SERVING_FOLDER = "Format-Serving"  # of a model's artifact; the tools read it
 
 # Properties of executions. The graph writes them, for TFX's cache and for `model`,
 # which has the keys of the custom configuration as its own words; the lineage reads.
@@ -53,6 +54,7 @@ CODE_DIGEST = "code_digest"
 CUSTOM_CONFIG = "custom_config"
 TRAINER_CONFIG = "config"
 TRAINER_INFO = "info"
+INITIAL_WEIGHTS = "initial_weights"
 TRANSFORM_CONFIG = "data"
 TRANSFORM_PIXELS = "pixels"
 

@@ -160,9 +160,11 @@ class TrainConfig(config_section.Section):
         shuffle_images: images that are shuffled at a time and kept in memory, encoded.
         ema_decay: of the moving averages of the weights that are judged and exported
             in their place, such as 0.999; 0 keeps none.
-        init_from: a file that `m2f weights convert` wrote, to start from, or `imagenet`
-            for the ImageNet weights that come with the program for some backbones; None
-            starts from random weights.
+        init_from: what to start from: a file that `m2f weights convert` wrote; a pushed
+            model, or the folder of its versions, of which the newest is taken; a
+            training's checkpoint, or the folder of them, of which the one judged best
+            is taken, else the newest; or `imagenet` for the ImageNet weights that come
+            with the program for some backbones. None starts from random weights.
         max_skipped_updates: a batch whose loss or gradient is not finite changes
             nothing; after so many in a row training stops.
     """

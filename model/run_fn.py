@@ -1,30 +1,10 @@
 """Trainer's entry point: examples and a transform graph in, a SavedModel out."""
 
-import functools
-import json
-import re
-from collections.abc import Callable, Sequence
-from typing import Any
-
-import tensorflow as tf
 from tfx.components.trainer import fn_args_utils
 
-from foundation import artifact_paths, errors, progress
-from model import config
-from model.evaluation import judge
-from model.examples import categories, dataset, preprocessing
-from model.loss import balance
-from model.network import mask2former
-from model.serve import export
-from model.train import (
-    cluster,
-    expectations,
-    forecast,
-    length,
-    trainer,
-    unfinished,
-)
-from model.weights import starting_weights
+from foundation import artifact_paths, progress
+from model import config, training
+from model.train import cluster, unfinished
 
 # What other workers have to know to train along.
 _CALL = (
@@ -34,7 +14,6 @@ _CALL = (
     "transform_graph_path",
     "model_run_dir",
 )
-_SHARD = re.compile(r"(.*-)\d{5}(-of-(\d{5}).*)")
 
 
 def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
@@ -49,172 +28,34 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
 
 
 def _train_and_export(fn_args: fn_args_utils.FnArgs) -> None:
-    given = config.TrainerConfig.model_validate_json(fn_args.custom_config["config"])
-    strategy = trainer.make_strategy(given.train)  # before TensorFlow does anything
-    transform_graph = artifact_paths.of(fn_args.transform_graph_path)
-    settings = _resolved(given, transform_graph)
-    recipe = settings.train
-    training = _description(fn_args, settings)
-    place = unfinished.folder_of(_node_folder(fn_args), training)
-    cluster.require_agreement(strategy, place.name)
-    transform = preprocessing.ImageTransform(transform_graph, settings.data)
-    classes = preprocessing.read_categories(transform_graph)
-    network = _network(settings, classes, strategy)
-    module = export.ServingModule(
-        network, transform, classes, settings.serve.max_detections
-    )
+    node_folder = _node_folder(fn_args)
+    made = training.Training(order(fn_args))
+    place = unfinished.folder_of(node_folder, made.description)
+    cluster.require_agreement(made.strategy, place.name)
     if cluster.is_chief():
-        lines = [unfinished.tell_of_another(_node_folder(fn_args), training)]
-        lines += _expected(fn_args, settings, network, classes)
-        for line in filter(None, lines):
+        line = unfinished.tell_of_another(node_folder, made.description)
+        if line:
             progress.tell(line)
-    batches_from = _batches(fn_args, recipe, transform, classes)
-    ask = _judge(fn_args, recipe, module)
-    result = trainer.train(
-        network,
-        batches_from,
-        recipe,
-        place,
-        strategy,
-        training,
-        ask,
-        _class_weights(recipe, classes),
-    )
+    trained = made.run(place)
     if cluster.is_chief():
-        folder = artifact_paths.of(fn_args.serving_model_dir)
-        outcome = json.dumps(result.to_facts(), allow_nan=False)
-        info = {**fn_args.custom_config["info"], "training": outcome}
-        export.save(module, folder, info)
+        trained.export(artifact_paths.of(fn_args.serving_model_dir))
         unfinished.hand_over(place, artifact_paths.of(fn_args.model_run_dir))
 
 
-def _resolved(
-    given: config.TrainerConfig, transform_graph: artifact_paths.Path
-) -> config.TrainerConfig:
-    """What is trained, its length a number from here on."""
-    counts = preprocessing.read_image_counts(transform_graph)
-    # Ingestion lets no training split pass that has no instance.
-    images = length.trained_images(counts, given.train)
-    recipe = length.resolved(given.train, images)
-    line = length.told(given.train, recipe.num_steps, images)
-    if line and cluster.is_chief():
-        progress.tell(line)
-    return given.model_copy(update={"train": recipe})
-
-
-def _description(
-    fn_args: fn_args_utils.FnArgs, settings: config.TrainerConfig
-) -> dict[str, Any]:
-    """See `unfinished.description`."""
-    return unfinished.description(
-        settings,
-        [*fn_args.train_files, *(fn_args.eval_files or [])],
-        fn_args.transform_graph_path,
-        fn_args.custom_config.get("info", {}),
+def order(fn_args: fn_args_utils.FnArgs) -> training.Order:
+    """What TFX wants trained; a folder of artifacts stands for what is in it."""
+    train_files, eval_files = fn_args.train_files, fn_args.eval_files or []
+    return training.Order(
+        settings=config.TrainerConfig.model_validate_json(
+            fn_args.custom_config["config"]
+        ),
+        train_files=train_files,
+        eval_files=eval_files,
+        transform_graph=artifact_paths.of(fn_args.transform_graph_path),
+        info=fn_args.custom_config.get("info", {}),
+        examples_name=[*train_files, *eval_files],
+        graph_name=fn_args.transform_graph_path,
     )
-
-
-def _network(
-    settings: config.TrainerConfig,
-    classes: Sequence[categories.Category],
-    strategy: tf.distribute.Strategy,
-) -> mask2former.Mask2Former:
-    """The network as it is before its first step."""
-    recipe = settings.train
-    with strategy.scope():
-        network = mask2former.build(
-            settings.model, len(classes), recipe.precision, recipe.seed
-        )
-        if recipe.init_from:
-            starting_weights.load_into(network, recipe.init_from, classes)
-    return network
-
-
-def _class_weights(
-    recipe: config.TrainConfig, classes: Sequence[categories.Category]
-) -> tuple[float, ...]:
-    counts = [each.training_count for each in classes]
-    return balance.class_weights(counts, recipe.loss.class_balance)
-
-
-def _expected(
-    fn_args: fn_args_utils.FnArgs,
-    settings: config.TrainerConfig,
-    network: mask2former.Mask2Former,
-    classes: Sequence[categories.Category],
-) -> list[str]:
-    """What data and machine let expect of the training, where it matters."""
-    transform_graph = artifact_paths.of(fn_args.transform_graph_path)
-    known = forecast.facts(
-        settings,
-        network,
-        classes,
-        preprocessing.read_image_counts(transform_graph),
-        training_files(fn_args.train_files),
-        _eval_files(fn_args),
-    )
-    return expectations.before(known)
-
-
-def _batches(
-    fn_args: fn_args_utils.FnArgs,
-    recipe: config.TrainConfig,
-    transform: preprocessing.ImageTransform,
-    classes: Sequence[categories.Category],
-) -> Callable[[int], tf.data.Dataset]:
-    """Gives this process's part of the batches from a step on."""
-    return functools.partial(
-        dataset.train_dataset,
-        training_files(fn_args.train_files),
-        classes,
-        recipe,
-        transform.mean.numpy(),
-        transform.std.numpy(),
-        recipe.seed,
-        share=cluster.share(recipe.batch_size),
-    )
-
-
-def _judge(
-    fn_args: fn_args_utils.FnArgs,
-    recipe: config.TrainConfig,
-    module: export.ServingModule,
-) -> judge.Judge | None:
-    """Scores the network on the eval split; None when the data has none."""
-    files = _eval_files(fn_args)
-    return judge.Judge(module, files, recipe.validation, recipe.seed) if files else None
-
-
-def _eval_files(fn_args: fn_args_utils.FnArgs) -> list[str]:
-    patterns = fn_args.eval_files or []
-    return sorted(file for each in patterns for file in tf.io.gfile.glob(each))
-
-
-def training_files(patterns: Sequence[str]) -> list[str]:
-    """All files that the patterns stand for, in order.
-
-    Raises:
-        PipelineError: there are none, or fewer than their names say.
-    """
-    files = sorted(file for each in patterns for file in tf.io.gfile.glob(each))
-    lacking = sorted(_shards(files) - set(files))
-    if not files or lacking:
-        what = f"{lacking[0]} is missing" if lacking else f"no file in {patterns}"
-        raise errors.PipelineError(
-            f"the examples cannot be read: {what}. What CocoExampleGen stored was "
-            "removed; ingest again with run.enable_cache=false."
-        )
-    return files
-
-
-def _shards(files: Sequence[str]) -> set[str]:
-    """Names of all shards that files tell of, such as `data-00001-of-00004.gz`."""
-    found = filter(None, map(_SHARD.fullmatch, files))
-    return {
-        f"{match[1]}{number:05d}{match[2]}"
-        for match in found
-        for number in range(int(match[3]))
-    }
 
 
 def _node_folder(fn_args: fn_args_utils.FnArgs) -> artifact_paths.Path:

@@ -20,11 +20,8 @@ from components.coco_example_gen import component as coco_example_gen
 from components.data_gate import component as data_gate
 from components.serving_validator import component as serving_validator
 from foundation import artifact_paths, errors
-from model import config as model_config
 from model.examples import features
-from model.network import backbones
-from model.weights import starting_weights
-from pipeline import locations
+from pipeline import locations, node_settings
 from pipeline.nodes import (
     baseline_resolver,
     code_digest,
@@ -34,15 +31,6 @@ from pipeline.settings import beam_arguments, config
 
 # After TFX, which puts a stand-in where this version looks for a part of tfx-bsl.
 import tensorflow_data_validation as tfdv  # isort: skip
-
-# Numbers take the place of the word that says what images are normalised with.
-_IMAGE_KEYS = set(model_config.ImageConfig.model_fields) - {"pixel_statistics"}
-_TRAINER_KEYS = {
-    "name": True,
-    "model": True,
-    "train": True,
-    "serve": set(model_config.ExportConfig.model_fields),
-}
 
 
 def create_pipeline(
@@ -201,17 +189,11 @@ def _transform(
     examples: types.BaseChannel,
     schema: types.BaseChannel,
 ) -> base_node.BaseNode:
-    kind = settings.data.pixel_statistics
-    pixels = backbones.pixels(kind, settings.model.backbone)
     return stock.Transform(
         examples=examples,
         schema=schema,
         preprocessing_fn="model.examples.preprocessing.preprocessing_fn",
-        custom_config={
-            wire.TRANSFORM_CONFIG: settings.data.model_dump_json(include=_IMAGE_KEYS),
-            **({wire.TRANSFORM_PIXELS: pixels.model_dump_json()} if pixels else {}),
-            wire.CODE_DIGEST: code_digest.of_node("Transform"),
-        },
+        custom_config=node_settings.of_transform(settings),
         # Images stay encoded on disk; training augments before it resizes.
         materialize=False,
     )
@@ -222,17 +204,6 @@ def _trainer(
     examples: types.BaseChannel,
     transform_graph: types.BaseChannel,
 ) -> base_node.BaseNode:
-    # Only what training depends on: a new threshold must not train again.
-    trainer_config = settings.model_dump_json(
-        include={**_TRAINER_KEYS, "data": _IMAGE_KEYS}
-    )
-    # What a model says of its origin; `m2f evaluate` reads its data as it was read.
-    origin = settings.model_dump_json(
-        include={
-            **_TRAINER_KEYS,
-            "data": set(config.DataConfig.model_fields) - {"gate"},
-        }
-    )
     steps = settings.train.steps  # or not known before the images are counted
     return stock.Trainer(
         examples=examples,
@@ -243,29 +214,8 @@ def _trainer(
             num_steps=steps if isinstance(steps, int) else None
         ),
         eval_args=trainer_pb2.EvalArgs(),
-        custom_config={
-            wire.TRAINER_CONFIG: trainer_config,
-            wire.TRAINER_INFO: {
-                "config": origin,
-                wire.CODE_DIGEST: code_digest.of_node("Trainer"),
-                **initial_weights(settings),
-            },
-        },
+        custom_config=node_settings.of_trainer(settings),
     )
-
-
-def initial_weights(settings: config.PipelineConfig) -> dict[str, str]:
-    """Digest of the weights training starts from: other content is no cache hit.
-
-    Raises:
-        ConfigError: there are none, and the network cannot be trained without.
-        WeightsError: they cannot be read, or do not fit the configured network.
-    """
-    start = settings.train.init_from
-    starting_weights.check(start, settings.model)
-    if start is None:
-        return {}
-    return {"initial_weights": starting_weights.digest(start, settings.model.backbone)}
 
 
 def eval_config(evaluate: evaluator_settings.EvaluateConfig) -> config_pb2.EvalConfig:

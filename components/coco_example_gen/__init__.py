@@ -11,6 +11,7 @@ __all__ = [
     "component",
     "driver",
     "executor",
+    "fingerprints",
     "ingest_settings",
     "ingestion",
     "problems",

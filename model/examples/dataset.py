@@ -102,7 +102,8 @@ def _load_in_place(
     )
     if isinstance(serialized, tuple):
         # Which objects are still seen follows from all pixels, so all are made.
-        return _load_with_pasted(load, *serialized, image_seed, settings)
+        record, donor = serialized
+        return _load_with_pasted(load, record, donor, image_seed, settings)
     place = index % settings.batch_size
     is_needed = (place >= mine.start) & (place < mine.stop)
     return load(serialized, seed=image_seed, is_needed=is_needed)

@@ -1,5 +1,7 @@
 """Pairs predictions with ground truth (paper, section 4.1; Carion et al. 2020)."""
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 from scipy import optimize
@@ -66,12 +68,18 @@ def _dice_cost(probs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     return 1.0 - (2.0 * overlap + 1.0) / (total + 1.0)
 
 
-def assign(cost: tf.Tensor, num_instances: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def assign(
+    cost: tf.Tensor,
+    num_instances: tf.Tensor,
+    solver: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.int32]]
+    | None = None,
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Solves every matching problem of a step in one call on the host.
 
     Args:
         cost: float32 [B, L, Q, N].
         num_instances: int32 [B], instances of each image, at most N.
+        solver: `solve`, if need be with a clock around it.
 
     Returns:
         int32 [B, L, N], the query of each instance, -1 for padding and for instances
@@ -79,7 +87,7 @@ def assign(cost: tf.Tensor, num_instances: tf.Tensor) -> tuple[tf.Tensor, tf.Ten
         costs were not finite (they count as very bad pairs).
     """
     query_index, num_bad = tf.numpy_function(
-        solve, [cost, num_instances], [tf.int32, tf.int32], stateful=False
+        solver or solve, [cost, num_instances], [tf.int32, tf.int32], stateful=False
     )
     shape = cost.shape
     query_index.set_shape([shape[0], shape[1], shape[3]])

@@ -9,7 +9,7 @@ import tensorflow as tf
 from foundation import artifact_paths
 from model.examples import categories as categories_lib
 from model.examples import features
-from model.serve import postprocess
+from model.serve import model_folder, postprocess
 
 # Names of the signatures; each has one input and the outputs named below.
 ENCODED = "serving_default"  # `image_bytes`, string [B]
@@ -25,8 +25,8 @@ BOXES = postprocess.BOXES  # float32 [B, T, 4], xywh_px of the original image
 MASKS_RLE = postprocess.MASKS_RLE  # string [B, T], compressed COCO counts
 IMAGE_SIZE = "image_size"  # int32 [B, 2], height and width, the `size` of the counts
 
-EXTRA_ASSETS = "assets.extra"
-INFO_FILENAME = "info.json"
+EXTRA_ASSETS = model_folder.EXTRA_ASSETS
+INFO_FILENAME = model_folder.INFO_FILENAME
 
 
 class ImageTransform(Protocol):

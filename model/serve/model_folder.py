@@ -1,6 +1,13 @@
 """Finds exported models, without TensorFlow: a wrong folder is told at once."""
 
+import json
+from typing import Any
+
 from foundation import artifact_paths, errors
+
+EXTRA_ASSETS = "assets.extra"
+INFO_FILENAME = "info.json"
+TRAINING = "training"  # a key of that file
 
 
 def newest_version(path: artifact_paths.Path) -> artifact_paths.Path:
@@ -26,6 +33,19 @@ def newest_version(path: artifact_paths.Path) -> artifact_paths.Path:
             "workspace/serving/<model>."
         )
     return max(complete, key=lambda version: int(version.name))
+
+
+def training_of(folder: artifact_paths.Path) -> dict[str, Any]:
+    """What a model says of its training; empty when it does not, or is not there.
+
+    Args:
+        folder: holds `saved_model.pb`.
+    """
+    try:
+        text = (folder / EXTRA_ASSETS / INFO_FILENAME).read_text(encoding="utf-8")
+        return dict(json.loads(json.loads(text)[TRAINING]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _is_complete(folder: artifact_paths.Path) -> bool:

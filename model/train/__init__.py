@@ -10,9 +10,12 @@ processes, and `train_worker` is run with -m by each pod that trains along.
 
 __all__ = [
     "cluster",
+    "cost",
     "expectations",
     "forecast",
     "length",
+    "score",
+    "starting_point",
     "train_worker",
     "trainer",
     "unfinished",

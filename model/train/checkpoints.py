@@ -85,7 +85,7 @@ class Checkpoints:
         """
         try:
             made = manifest.read(self._folder, step)
-            with _readable(self._folder, made) as place:
+            with readable(self._folder, made) as place:
                 prefix = str(place / manifest.prefix(step))
                 self._state.checkpoint.read(prefix).assert_consumed()
         except manifest.DamageError:
@@ -123,7 +123,7 @@ class Checkpoints:
         for step in manifest.steps(self._folder):
             try:
                 made = manifest.read(self._folder, step)
-                place = stack.enter_context(_readable(self._folder, made))
+                place = stack.enter_context(readable(self._folder, made))
             except manifest.DamageError as error:
                 damages.append(f"{manifest.prefix(step)} ({error})")
                 continue
@@ -187,10 +187,15 @@ class Checkpoints:
 
 
 @contextlib.contextmanager
-def _readable(
+def readable(
     folder: artifact_paths.Path, made: manifest.Manifest
 ) -> Iterator[artifact_paths.Path]:
-    """Where a checkpoint can be read from, once it was found to be whole."""
+    """Where a checkpoint can be read from, once it was found to be whole.
+
+    Raises:
+        DamageError: it is not.
+        OSError: a place could not be read, which does not say it is damaged.
+    """
     if isinstance(folder, pathlib.Path):
         manifest.check(folder, made)
         yield folder

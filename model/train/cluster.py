@@ -142,6 +142,11 @@ def require_agreement(strategy: tf.distribute.Strategy, key: str) -> None:
         )
 
 
+def replicas_here(strategy: tf.distribute.Strategy) -> int:
+    """How many of the replicas this process computes: every one has as many."""
+    return strategy.num_replicas_in_sync // max(len(_hosts()), 1)
+
+
 def from_chief(strategy: tf.distribute.Strategy, value: float) -> float:
     """The chief's value, in every process; all of them have to ask for it.
 
@@ -151,7 +156,7 @@ def from_chief(strategy: tf.distribute.Strategy, value: float) -> float:
     if not _task():
         return value
     # Every replica of the chief gives the same.
-    replicas = strategy.num_replicas_in_sync // max(len(_hosts()), 1)
+    replicas = replicas_here(strategy)
     given = value / replicas if is_chief() else 0.0
     values = strategy.run(lambda: tf.constant(given, tf.float64))
     return float(strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None))

@@ -89,13 +89,14 @@ class Loop:
         return f"step {self._number} of {self._settings.num_steps} is saved"
 
     def _make_steps(self) -> None:
-        with failures.of_reading(self._number):
+        meter = self._parts.meter
+        with failures.of_reading(self._number), meter.waiting():
             examples = self._batches_from(self._number)
             batches = iter(examples)
         spec = {k: v for k, v in examples.element_spec.items() if k not in dataset.TOLD}
         compute = self._parts.step.compute_for(spec)
         while not self._is_done and not self._is_stopped:
-            with failures.of_reading(self._number):
+            with failures.of_reading(self._number), meter.waiting():
                 batch = next(batches, None)
             if batch is None:
                 return
@@ -122,6 +123,7 @@ class Loop:
         with failures.of_computing(number):
             self._parts.step.finish(computed)
         self._number = number
+        self._parts.meter.count(self._settings.batch_size)
         images = np.asarray(told[_IMAGES]).tolist()
         self._score.tell_of_cap(np.asarray(told[_LEFT_OUT]), images)
         self._score.record(number, values, images)  # what must not go on is not saved
@@ -170,7 +172,7 @@ class Loop:
         with self._lock:
             if self._parts.averages and not self._is_stopped:
                 self._parts.averages.swap_in()
-        with failures.of_computing(self._number):
+        with failures.of_computing(self._number), self._parts.meter.judging():
             return followed.ask()
 
     def _put_weights_back(self) -> None:

@@ -8,7 +8,16 @@ import tensorflow as tf
 
 from model import config
 from model.evaluation import judge
-from model.train import averages, optimizer, state, training_step, validation
+from model.train import (
+    averages,
+    cluster,
+    cost,
+    host_memory,
+    optimizer,
+    state,
+    training_step,
+    validation,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +28,7 @@ class Parts:
     optimizer: optimizer.AdamW
     averages: averages.Averages | None
     validation: validation.Validation | None
+    meter: cost.Meter
     step: training_step.TrainingStep
     state: state.State
 
@@ -44,10 +54,21 @@ class Parts:
         followed = None
         if ask is not None and settings.validation.every_steps:
             followed = validation.Validation(settings.validation, ask)
+        meter = _meter(strategy)
         step = training_step.TrainingStep(
-            model, adamw, settings, strategy, averaged, class_weights
+            model, adamw, settings, strategy, averaged, class_weights, meter
         )
-        extras = {"averages": averaged, "validation": followed}
+        extras = {"averages": averaged, "validation": followed, "cost": meter}
         known = {name: extra for name, extra in extras.items() if extra is not None}
         kept = state.State(model, adamw, known)
-        return cls(strategy, adamw, averaged, followed, step, kept)
+        return cls(strategy, adamw, averaged, followed, meter, step, kept)
+
+
+def _meter(strategy: tf.distribute.Strategy) -> cost.Meter:
+    """Begins to measure."""
+    host_memory.forget_peaks()
+    return cost.Meter(
+        strategy.num_replicas_in_sync,
+        cluster.replicas_here(strategy),
+        lambda: cost.Peaks(host_memory.peak(), host_memory.device_peak()),
+    )

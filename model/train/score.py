@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,7 @@ class TrainResult:
         last: what was found of the last step.
         planned: steps that the recipe asks for; `train.validation.patience` may end a
             training before.
+        cost: what it took, see `cost.summary`.
     """
 
     steps: int
@@ -42,8 +44,9 @@ class TrainResult:
     exported: validation.Row | None = None
     last: validation.Row | None = None
     planned: int = 0
+    cost: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
-    def to_facts(self) -> dict[str, float | int | None]:
+    def to_facts(self) -> dict[str, Any]:
         """What a model says of the training it comes from, as JSON takes it."""
         exported, last = self.exported, self.last
         return {
@@ -54,6 +57,7 @@ class TrainResult:
             "last_mask_ap": _or_none(last),
             "skipped_updates": self.skipped,
             "seconds": round(self.seconds, 1),
+            "cost": dict(self.cost),
         }
 
 

@@ -14,6 +14,7 @@ from model.evaluation import judge
 from model.train import (
     checkpoints,
     cluster,
+    cost,
     curves,
     host_memory,
     interruption,
@@ -76,7 +77,9 @@ def train(
     result = _run(trained, batches_from, settings, folder, saved)
     last = trained.validation.rows[-1:] if trained.validation else []
     best = _take_best(trained, saved)
-    return dataclasses.replace(result, exported=best, last=next(iter(last), None))
+    spent = cost.summary(trained.meter.facts())
+    final = next(iter(last), None)
+    return dataclasses.replace(result, exported=best, last=final, cost=spent)
 
 
 def _run(

@@ -10,7 +10,7 @@ from foundation import errors
 from model import config
 from model.kernels import compute_target
 from model.loss import criterion, matcher
-from model.train import averages, optimizer
+from model.train import averages, cost, optimizer
 
 Batch = dict[str, tf.Tensor]
 _DROPPED_BRANCHES = 5  # `criterion.draw_points` splits the seed into five, from 0
@@ -52,9 +52,11 @@ class TrainingStep:
         strategy: tf.distribute.Strategy,
         averaged: averages.Averages | None = None,
         class_weights: Sequence[float] = (),
+        meter: cost.Meter | None = None,
     ):
         self._model = model
         self._class_weights = tuple(class_weights)
+        self._solver = meter.matching(matcher.solve) if meter else matcher.solve
         self._averages = averaged
         self._optimizer = model_optimizer
         self._settings = settings
@@ -199,8 +201,10 @@ class TrainingStep:
         with compute_target.for_xla(self._settings.xla), tf.GradientTape() as tape:
             predictions, statistics = self._forward(batch["images"], kept)
             with tape.stop_recording():
-                cost = self._cost(predictions, batch, points, settings)
-                query_index, num_bad = matcher.assign(cost, batch["num_instances"])
+                costs = self._cost(predictions, batch, points, settings)
+                query_index, num_bad = matcher.assign(
+                    costs, batch["num_instances"], self._solver
+                )
             terms = self._losses(
                 predictions,
                 batch,

@@ -20,11 +20,12 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from foundation import artifact_paths, artifact_trees
+from foundation import artifact_paths, artifact_trees, errors
 from model import config
 from model.train import differences, manifest
 
 CHECKPOINTS = "checkpoints"
+CLASSES = "the classes"  # in a description
 _FOLDER = "unfinished"
 _MARK = "handed_over.json"  # names the execution whose outputs have all of it
 _DAYS = 14
@@ -36,12 +37,15 @@ def description(
     examples: Sequence[str],
     transform_graph: str,
     info: Mapping[str, str],
+    classes: Sequence[tuple[int, str]] = (),
 ) -> dict[str, Any]:
     """All that the weights at the end depend on, by keys that mean something to users.
 
     Args:
         examples: files or patterns.
         info: has `code_digest`, and `initial_weights` if there are any.
+        classes: ids and names; the graph decides them, and a checkpoint keeps them for
+            whoever starts from it.
     """
     depends_on = settings.model_dump(mode="json", include={"data", "model", "train"})
     for key in config.WITHOUT_EFFECT:
@@ -50,6 +54,7 @@ def description(
         **differences.flat(depends_on),
         "the examples": sorted(examples),
         "the transform graph": transform_graph,
+        CLASSES: [list(each) for each in classes],
         "the code": info.get("code_digest", ""),
         "the initial weights": info.get("initial_weights", ""),
     }
@@ -61,6 +66,24 @@ def folder_of(
     """The folder of a training, below that of its node."""
     key = hashlib.sha256(json.dumps(training, sort_keys=True).encode()).hexdigest()
     return node_folder / _FOLDER / key[:16]
+
+
+def require_same(folder: artifact_paths.Path, training: Mapping[str, Any]) -> None:
+    """Refuses a folder that holds another training; the classes are not compared.
+
+    Raises:
+        ConfigError: naming what differs.
+    """
+    found = _newest(folder)
+    if found is None:
+        return
+    known = ({**each, CLASSES: None} for each in (found.training, training))
+    if changes := differences.between(*known):
+        raise errors.ConfigError(
+            f"{folder}: holds a training, at step {found.step}, of another "
+            f"configuration: {differences.told(changes)}. Name another folder, or take "
+            "the change back."
+        )
 
 
 def tell_of_another(

@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import io
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -69,9 +69,8 @@ class Validation:
 
     @property
     def best(self) -> Row | None:
-        """The highest mask AP, the earliest of equals; None when none is defined."""
-        defined = [row for row in self.rows if not math.isnan(row.mask_ap)]
-        return max(defined, key=lambda row: row.mask_ap, default=None)
+        """See `best_of`."""
+        return best_of(self.rows)
 
     @property
     def is_exhausted(self) -> bool:
@@ -98,7 +97,18 @@ class Validation:
 
     def take(self, facts: Any) -> None:
         """See `state.Extra`."""
-        self.rows = [Row(**_with_nan(each)) for each in facts]
+        self.rows = rows_of(facts)
+
+
+def rows_of(facts: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """The rows that `Validation.facts` told of."""
+    return [Row(**_with_nan(each)) for each in facts]
+
+
+def best_of(rows: Iterable[Row]) -> Row | None:
+    """The highest mask AP, the earliest of equals; None when none is defined."""
+    defined = [row for row in rows if not math.isnan(row.mask_ap)]
+    return max(defined, key=lambda row: row.mask_ap, default=None)
 
 
 def _with_nan(values: Mapping[str, Any]) -> dict[str, Any]:

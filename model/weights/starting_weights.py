@@ -1,6 +1,5 @@
 """Weights to start training from: from a file, or those that come with the program."""
 
-import logging
 import os
 from collections.abc import Mapping, Sequence
 
@@ -23,7 +22,7 @@ def check(init_from: _Place | None, settings: config.ModelConfig) -> None:
     """Refuses a start that the configured network cannot have.
 
     Args:
-        init_from: as in `config.TrainConfig`.
+        init_from: a weights file, or `imagenet`.
 
     Raises:
         ConfigError: there are no weights, and the network cannot be trained without;
@@ -33,7 +32,7 @@ def check(init_from: _Place | None, settings: config.ModelConfig) -> None:
     check_without_file(init_from, settings)
     if init_from is not None:
         header = _read(init_from, settings.backbone)[1]
-        _compare_settings(header, settings, init_from)
+        compare_settings(header, settings, init_from)
 
 
 def check_without_file(init_from: _Place | None, settings: config.ModelConfig) -> None:
@@ -47,10 +46,10 @@ def check_without_file(init_from: _Place | None, settings: config.ModelConfig) -
         _check_random_start(settings.backbone)
     elif init_from == bundled_weights.IMAGENET:
         header = bundled_weights.header(settings.backbone)
-        _compare_settings(header, settings, init_from)
+        compare_settings(header, settings, init_from)
 
 
-def file_of(init_from: str | None) -> str | None:
+def place_of(init_from: str | None) -> str | None:
     """Where the weights are that do not come with the program; None without any."""
     return None if init_from == bundled_weights.IMAGENET else init_from
 
@@ -95,13 +94,9 @@ def load_into(
 ) -> list[str]:
     """Sets a network's weights, or only its backbone's, from a weights file.
 
-    The rows of the class head go to the classes of the same name, or of the same
-    category id when the file has no names; a class that the file does not know keeps
-    its random row.
-
     Args:
         network: made by `mask2former.build`.
-        init_from: as in `config.TrainConfig`.
+        init_from: a weights file, or `imagenet`.
         classes: in the order of their class indices.
 
     Returns:
@@ -111,7 +106,35 @@ def load_into(
         WeightsError: the weights are of another architecture.
     """
     values, header = _read(init_from, network.model_config.backbone)
-    _compare_settings(header, network.model_config, init_from)
+    return assign(network, values, header, init_from, classes)
+
+
+def assign(
+    network: keras.Model,
+    values: Mapping[str, np.ndarray],
+    header: weights_file.Header,
+    init_from: _Place,
+    classes: Sequence[categories.Category],
+) -> list[str]:
+    """Sets a network's weights, or only its backbone's, from arrays by our names.
+
+    The rows of the class head go to the classes of the same name, or of the same
+    category id when theirs have no names; a class that they do not know keeps its
+    random row. The row of "no object" is taken in any case.
+
+    Args:
+        network: made by `mask2former.build`.
+        values: float32, all of what `header` says.
+        init_from: where they are from, for people.
+        classes: in the order of their class indices.
+
+    Returns:
+        What to tell the user.
+
+    Raises:
+        WeightsError: the weights are of another architecture.
+    """
+    compare_settings(header, network.model_config, init_from)
     part, wanted = _wanted(network, header)
     notices = [f"{part} starts from {init_from} ({header.source})"]
     if header.network:
@@ -124,8 +147,6 @@ def load_into(
     weights_architecture.compare(shapes, expected, str(init_from))
     for name, weight in wanted.items():
         weight.assign(values[name])
-    for notice in notices:
-        logging.info("Weights: %s", notice)
     return notices
 
 
@@ -140,10 +161,14 @@ def _wanted(network: keras.Model, header: weights_file.Header) -> tuple[str, dic
     return "the backbone", backbone
 
 
-def _compare_settings(
+def compare_settings(
     header: weights_file.Header, wanted: config.ModelConfig, init_from: _Place
 ) -> None:
-    """Compares sizes, and what no shape tells: heads, groups, kind of norm."""
+    """Compares sizes, and what no shape tells: heads, groups, kind of norm.
+
+    Raises:
+        WeightsError: naming each setting that differs.
+    """
     theirs = _settings(header.backbone, header.network)
     ours = _settings(wanted.backbone, wanted if header.network else None)
     differences = [
@@ -151,15 +176,18 @@ def _compare_settings(
         for key in ours
         if theirs[key] != ours[key]
     ]
-    if wanted.backbone.norm not in _NORMS_WITH_STATISTICS:
+    norm, fitting = header.backbone.norm, [header.backbone.norm]
+    if norm in _NORMS_WITH_STATISTICS:
+        norm, fitting = "batch", [*_NORMS_WITH_STATISTICS]
+    if wanted.backbone.norm not in fitting:
         differences.append(
-            f"model.backbone.norm: expected {wanted.backbone.norm}, got batch norm "
-            f"(set {' or '.join(_NORMS_WITH_STATISTICS)})"
+            f"model.backbone.norm: expected {wanted.backbone.norm}, got {norm} norm "
+            f"(set {' or '.join(fitting)})"
         )
     if differences:
         raise errors.WeightsError(
-            f"{init_from} holds another architecture than the configuration asks "
-            "for:\n  " + "\n  ".join(differences)
+            f"train.init_from {init_from} holds another architecture than the "
+            "configuration asks for:\n  " + "\n  ".join(differences)
         )
 
 
@@ -186,24 +214,34 @@ def _class_head(
     if header.class_names is None and header.category_ids is None:
         if num_theirs == len(classes):
             notice = (
-                f"the file does not name its {num_theirs} classes; they were taken to "
-                "be those of the data, in the order of their ids"
+                f"its {num_theirs} classes have no names; they were taken to be those "
+                "of the data, in the order of their ids"
             )
             return {}, notice
         matches = {}
     else:
         matches = _matches(header, classes)
     head = {_KERNEL: fresh[_KERNEL].copy(), _BIAS: fresh[_BIAS].copy()}
-    if matches:
-        theirs, ours = [*matches.values(), num_theirs], [*matches, len(classes)]
-        head[_KERNEL][:, ours] = kernel[:, theirs]
-        head[_BIAS][ours] = bias[theirs]
+    theirs, ours = [*matches.values(), num_theirs], [*matches, len(classes)]
+    head[_KERNEL][:, ours] = kernel[:, theirs]
+    head[_BIAS][ours] = bias[theirs]
+    return head, _matched(header, classes, matches, num_theirs)
+
+
+def _matched(
+    header: weights_file.Header,
+    classes: Sequence[categories.Category],
+    matches: Mapping[int, int],
+    num_theirs: int,
+) -> str:
+    """Which classes go on and which begin anew, for people."""
+    how = "id" if header.class_names is None else "name"
+    known = [item.name for index, item in enumerate(classes) if index in matches]
     new = [item.name for index, item in enumerate(classes) if index not in matches]
-    notice = (
-        f"{len(matches)} of {len(classes)} classes start from the file's "
-        f"{num_theirs}; " + (f"re-initialised: {_some(new)}" if new else "none is new")
-    )
-    return head, notice
+    told = f"{len(matches)} of {len(classes)} classes start from its {num_theirs}"
+    if known:
+        told += f", by {how}: {_some(known)}"
+    return told + (f"; new, from random: {_some(new)}" if new else "; none is new")
 
 
 def _matches(

@@ -135,6 +135,48 @@ def run(
 
 
 @app.command()
+def train(
+    config: Annotated[
+        str,
+        typer.Option(
+            help="YAML file, or a preset: small.yaml, custom.yaml, coco_r50.yaml."
+        ),
+    ],
+    out: Annotated[
+        pathlib.Path,
+        typer.Option(help="Folder of this training: model, checkpoints, curves, log."),
+    ],
+    data: Annotated[
+        list[pathlib.Path] | None,
+        typer.Option(
+            help="Folder with annotations and images: COCO, LabelMe and others; "
+            "repeatable, several are merged."
+        ),
+    ] = None,
+    examples: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            help="Instead of --data: TFRecords of `m2f data convert`, or an artifact "
+            "of CocoExampleGen."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="The same as --set train.seed=SEED.")
+    ] = None,
+    overrides: SetOption = None,
+) -> None:
+    """Train alone: no gate, no blessing, no push, no metadata database.
+
+    The model is the one that `m2f run` would train. Interrupted, the same command goes
+    on from the last checkpoint.
+    """
+    from pipeline.cli import commands
+
+    chosen = [*(overrides or []), *([] if seed is None else [f"train.seed={seed}"])]
+    cli_exit.finish(commands.train, data or [], examples, config, out, chosen)
+
+
+@app.command()
 def predict(
     images: Annotated[list[pathlib.Path], typer.Argument(help="Image files.")],
     model: ModelOption,

@@ -10,6 +10,7 @@ import rich.console
 
 from foundation import artifact_paths, console, errors
 from model.serve import model_folder
+from pipeline.cli import data_commands
 from pipeline.local import workspace
 from pipeline.settings import config, config_file
 
@@ -58,6 +59,37 @@ def run(
             )
     with _session(space, "run") as (terminal, log):
         return _run_graph(settings, folders, space, terminal, log)
+
+
+def train(
+    data: Sequence[pathlib.Path],
+    examples: pathlib.Path | None,
+    source: str,
+    out: pathlib.Path,
+    overrides: Sequence[str],
+) -> int:
+    """Trains alone, in a folder of its own."""
+    settings = config_file.load(source, overrides)
+    if bool(data) == (examples is not None):
+        raise errors.UserError("wanted either --data or --examples, and not both.")
+    inputs = [_require_folder(folder) for folder in data]
+    inputs += [] if examples is None else [examples]
+    out = workspace.training_folder(out, inputs)
+    log = workspace.new_log(out / "logs", "train")
+    lock = workspace.locked(out / ".lock", f"--out {out}", "--out")
+    with lock, console.quiet(log) as terminal:
+        console.prepare_libraries(log)
+        terminal.print(f"log       {log}", soft_wrap=True, markup=False)
+        with console.bars(terminal):
+            from pipeline.tools import training
+
+            if examples is not None:
+                stored = training.of_records(examples)
+            else:
+                stored = training.of_data(data_commands.latest(inputs), settings, out)
+            finished = training.run(stored, settings, out)
+        terminal.print(str(finished), soft_wrap=True, markup=False)
+    return 0
 
 
 def predict(

@@ -31,7 +31,7 @@ def check(
         if not terminal.is_terminal:  # a file or a pipe has no edge to wrap at
             terminal.width = 1000
         with _old_page_told(html):
-            folders = _latest(data)
+            folders = latest(data)
         findings = data_check.check(folders, settings, pathlib.Path(name))
         if as_json:
             # In ASCII: names of files need not be of characters.
@@ -65,7 +65,7 @@ def preview(
     """Draws training images."""
     settings = _load(source, overrides)
     with console.foreground() as terminal:
-        folders = _latest(data)
+        folders = latest(data)
         output_folder.require_free(out, folders, force)
         from pipeline.tools import data_preview
 
@@ -92,7 +92,7 @@ def convert(
     """Writes a dataset in another form."""
     settings = _load(source, overrides)
     with console.foreground() as terminal:
-        folders = _latest(data)
+        folders = latest(data)
         output_folder.require_free(out, folders, force)
         from pipeline.tools import data_convert
 
@@ -127,7 +127,7 @@ def _left_out(summary: Mapping) -> str:
     )
 
 
-def _latest(data: Sequence[pathlib.Path]) -> list[pathlib.Path]:
+def latest(data: Sequence[pathlib.Path]) -> list[pathlib.Path]:
     """The folders, `{SPAN}` looked up as a run does."""
     if not any("{" in str(each) for each in data):
         return list(data)

@@ -113,7 +113,7 @@ def _folder_problems(settings: config.PipelineConfig) -> Iterator[str]:
         "kubeflow.serving_root": cluster.serving_root,
     }
     written = tuple(folders)
-    if weights := starting_weights.file_of(settings.train.init_from):
+    if weights := starting_weights.place_of(settings.train.init_from):
         folders["train.init_from"] = weights
     for key, path in folders.items():
         if artifact_paths.is_remote(path):

@@ -106,7 +106,7 @@ def _folder_problems(settings: config.PipelineConfig) -> Iterator[str]:
         )
     folders = {
         "kubeflow.serving_root": cluster.serving_root,
-        "train.init_from": starting_weights.file_of(settings.train.init_from)
+        "train.init_from": starting_weights.place_of(settings.train.init_from)
         or "gs://",
     }
     places = [*folders.items()]

@@ -3,12 +3,16 @@
 import dataclasses
 import json
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import rich.console
 from rich.markup import escape
 
 from components import wire
 from foundation import progress, terminal_text
+from model.serve import model_folder
+from model.train import cost
 from pipeline.local import run_local, serving_folder, workspace
 from pipeline.metadata import store
 
@@ -29,6 +33,7 @@ class Outcome:
         warnings: what the data gate let pass and told, a line each.
         data_report: page about the data.
         metrics: of the candidate, as the evaluator recorded them.
+        cost: of its training, see `cost.summary`; empty when the model does not say.
     """
 
     blessed: bool
@@ -43,6 +48,7 @@ class Outcome:
     report: str
     model: str
     tensorboard: str
+    cost: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def read(metadata: store.Store, run_id: str) -> Outcome:
@@ -81,7 +87,13 @@ def read(metadata: store.Store, run_id: str) -> Outcome:
         report=evaluation.uri,
         model=trainer.outputs[wire.MODEL][0].uri,
         tensorboard=trainer.outputs[wire.MODEL_RUN][0].uri,
+        cost=_cost(trainer.outputs[wire.MODEL][0]),
     )
+
+
+def _cost(model: store.Artifact) -> Mapping[str, Any]:
+    folder = pathlib.Path(model.uri, wire.SERVING_FOLDER)
+    return model_folder.training_of(folder).get("cost", {})
 
 
 def _warnings(gate: store.Execution) -> list[str]:
@@ -124,6 +136,7 @@ def _lines(outcome: Outcome, space: workspace.Workspace) -> list[str]:
         lines.append(f"          {escape(outcome.model)}")
     lines += [
         f"report    {escape(outcome.report)}",
+        *([f"cost      {cost.told(outcome.cost)}"] if outcome.cost else []),
         f"curves    tensorboard --logdir {escape(outcome.tensorboard)}",
         f"lineage   m2f lineage --workspace {escape(str(space.root))}",
     ]

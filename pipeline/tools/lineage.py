@@ -10,6 +10,8 @@ from rich.markup import escape
 
 from components import wire
 from foundation import artifact_paths, errors
+from model.serve import model_folder
+from model.train import cost
 from pipeline.metadata import store
 
 
@@ -119,7 +121,11 @@ def _draw_model(root: rich.tree.Tree, found: Trace) -> None:
     model = found.trainer.outputs[wire.MODEL][0]
     node = root.add(f"model #{model.artifact_id} {escape(model.uri)}")
     node.add(f"trained by {_who(found.trainer)}")
+    node.add(_cost(found))
     node.add(f"code digest {info.get(wire.CODE_DIGEST, 'unknown')}")
+    if start := settings.get("train", {}).get("init_from"):
+        content = info.get(wire.INITIAL_WEIGHTS, "unknown")
+        node.add(f"started from {escape(str(start))} (SHA-256 {content[:16]})")
     configuration = node.add(f"config {settings.get('name', '')}")
     text = yaml.safe_dump(
         {key: value for key, value in settings.items() if key != "name"},
@@ -131,6 +137,21 @@ def _draw_model(root: rich.tree.Tree, found: Trace) -> None:
     graph = found.transform.outputs[wire.TRANSFORM_GRAPH][0]
     node.add(f"transform graph #{graph.artifact_id} by {_who(found.transform)}")
     _draw_examples(node, found)
+
+
+def _cost(found: Trace) -> str:
+    """What the training took, over all its restarts."""
+    model = artifact_paths.of(found.trainer.outputs[wire.MODEL][0].uri)
+    places = [
+        model / wire.SERVING_FOLDER,
+        artifact_paths.of(_destination(found.pushed)),
+    ]
+    for place in places:
+        # A store would be asked over the network, maybe without a key to it.
+        known = isinstance(place, pathlib.Path) and model_folder.training_of(place)
+        if known and known.get("cost"):
+            return f"cost {cost.told(known['cost'])}"
+    return f"cost unknown here; the model keeps it: {escape(str(places[-1]))}"
 
 
 def _draw_examples(node: rich.tree.Tree, found: Trace) -> None:

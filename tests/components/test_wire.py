@@ -4,6 +4,7 @@ import pytest
 from tfx.components.evaluator import constants
 from tfx.types import standard_artifacts
 from tfx.types import standard_component_specs as specs
+from tfx.utils import path_utils
 
 from components import wire
 
@@ -32,6 +33,10 @@ from components import wire
 )
 def test_tfx_uses_the_same_name(ours, theirs):
     assert ours == theirs
+
+
+def test_tfx_keeps_a_served_model_in_the_same_folder():
+    assert path_utils.serving_model_path("m") == f"m/{wire.SERVING_FOLDER}"
 
 
 def test_the_span_is_a_property_that_tfx_gives_examples():

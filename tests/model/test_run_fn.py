@@ -1,36 +1,25 @@
-import pytest
+import json
+import pathlib
+import types
 
-from foundation import errors
-from model import run_fn
-
-
-@pytest.fixture
-def shards(tmp_path):
-    """Three shards of a split."""
-    paths = [tmp_path / f"data_tfrecord-{n:05d}-of-00003.gz" for n in range(3)]
-    for path in paths:
-        path.touch()
-    return paths
+from model import config, run_fn
 
 
-def test_all_files_that_the_patterns_stand_for_are_read(shards, tmp_path):
-    found = run_fn.training_files([f"{tmp_path}/*"])
-    assert found == [str(path) for path in shards]
-
-
-def test_a_missing_shard_is_one_line_that_names_it(shards, tmp_path):
-    shards[1].unlink()
-    with pytest.raises(
-        errors.PipelineError, match=r"data_tfrecord-00001-of-00003.gz is"
-    ):
-        run_fn.training_files([f"{tmp_path}/*"])
-
-
-def test_no_file_at_all_is_one_line(tmp_path):
-    with pytest.raises(errors.PipelineError, match=r"no file in .*Split-train"):
-        run_fn.training_files([f"{tmp_path}/Split-train/*"])
-
-
-def test_files_with_other_names_are_taken_as_they_are(tmp_path):
-    (tmp_path / "train.gz").touch()
-    assert run_fn.training_files([f"{tmp_path}/*"]) == [str(tmp_path / "train.gz")]
+def test_files_and_graph_of_tfx_stand_for_what_is_trained_on():
+    settings = config.TrainerConfig.model_validate({"train": {"steps": 7}})
+    call = types.SimpleNamespace(
+        custom_config={"config": settings.model_dump_json(), "info": {"a": "b"}},
+        train_files=["x/Split-train/*"],
+        eval_files=None,
+        transform_graph_path="graph/3",
+    )
+    found = run_fn.order(call)
+    assert found.settings == settings
+    assert found.info == {"a": "b"}
+    assert (found.train_files, found.eval_files) == (["x/Split-train/*"], [])
+    assert found.examples_name == ["x/Split-train/*"]
+    assert found.transform_graph == pathlib.Path(found.graph_name)
+    call.eval_files = ["x/Split-eval/*"]
+    call.custom_config = {"config": json.dumps({})}
+    assert run_fn.order(call).examples_name == ["x/Split-train/*", "x/Split-eval/*"]
+    assert run_fn.order(call).info == {}

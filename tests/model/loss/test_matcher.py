@@ -115,3 +115,16 @@ def test_all_problems_of_a_step_are_one_operation_in_the_graph():
     expected, _ = matcher.solve(cost.numpy(), np.array([3, 1]))
     np.testing.assert_array_equal(query_index, expected)
     assert int(num_bad) == 0
+
+
+def test_a_solver_with_a_clock_around_it_is_the_one_that_is_asked():
+    asked = []
+
+    def timed(*arguments):
+        asked.append(arguments[0].shape)
+        return matcher.solve(*arguments)
+
+    cost = tf.constant([[[[1.0, 0.0], [0.0, 5.0]]]])  # [B, L, Q, N]
+    found = tf.function(lambda: matcher.assign(cost, tf.constant([2]), timed))()
+    assert asked == [(1, 1, 2, 2)]
+    assert found[0].numpy().tolist() == [[[1, 0]]]

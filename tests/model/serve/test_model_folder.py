@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from foundation import errors
@@ -21,3 +23,15 @@ def test_a_folder_without_a_model_says_what_it_holds(tmp_path):
     (tmp_path / "weights.h5").touch()
     with pytest.raises(errors.ModelFileError, match=r"found \['weights.h5'\]"):
         model_folder.newest_version(tmp_path)
+
+
+def test_a_model_tells_of_its_training_if_it_can(tmp_path):
+    extra = tmp_path / "assets.extra"
+    assert model_folder.training_of(tmp_path) == {}
+    extra.mkdir()
+    info = extra / "info.json"
+    for text in ("cut off {", "{}", json.dumps({"training": "no JSON"})):
+        info.write_text(text)
+        assert model_folder.training_of(tmp_path) == {}
+    info.write_text(json.dumps({"training": json.dumps({"steps": 3})}))
+    assert model_folder.training_of(tmp_path) == {"steps": 3}

@@ -11,7 +11,7 @@ from foundation import errors, progress
 from model.examples import categories, dataset
 from model.loss import balance
 from model.network import mask2former
-from model.train import trainer
+from model.train import manifest, trainer
 
 _MEAN, _STD = np.zeros(3, np.float32), np.ones(3, np.float32)
 
@@ -50,6 +50,11 @@ def test_training_learns_logs_and_leaves_a_checkpoint(tiny_model_config, tmp_pat
     settings = small_batches.settings(steps=30, learning_rate=1e-2, log_steps=10)
     result = trainer.train(model, lambda start: repeated, settings, tmp_path)
     assert result.steps == 30
+    spent = result.to_facts()["cost"]
+    assert (spent["attempts"], spent["images"]) == (1, 30 * settings.batch_size)
+    kept = manifest.read(tmp_path / "checkpoints", 30).facts["cost"]
+    assert kept["matching_seconds"] > 0 and kept["waiting_seconds"] > 0
+    assert spent["peak_memory_bytes"] > 1 << 27  # TensorFlow alone is larger
     first, last = (_scalars(tmp_path, "loss/total")[step] for step in (10, 30))
     assert last < 0.9 * first
     assert result.losses["total"] == pytest.approx(last, rel=1e-5)
@@ -117,6 +122,8 @@ def test_sigterm_loses_no_step_and_a_resumed_run_ends_where_an_unbroken_one_does
     result = trainer.train(model, recorded, settings, tmp_path / "cut")
     assert starts == [3]
     assert result.steps == 4
+    assert result.cost["attempts"] == 2
+    assert result.cost["images"] == 4 * settings.batch_size
     assert _told(tmp_path / "cut") == [1, 2, 3, 4]
     np.testing.assert_array_equal(_flat(model), expected)
 

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from foundation import errors
 from model import config
 from model.train import manifest, unfinished
 
@@ -110,3 +111,12 @@ def test_folders_of_earlier_versions_are_no_trainings_to_tell_of(tmp_path):
 
 def test_a_node_without_trainings_has_nothing_to_forget(root):
     unfinished.forget(root / "Trainer", 1)
+
+
+def test_a_folder_of_another_training_is_refused_but_not_for_its_classes(tmp_path):
+    before = {**described(steps=10), unfinished.CLASSES: [[1, "nut"]]}
+    folder = saved(tmp_path, before)
+    unfinished.require_same(tmp_path / "nowhere", before)
+    unfinished.require_same(folder, described(steps=10))
+    with pytest.raises(errors.ConfigError, match="at step 5.*train.steps was 10 and"):
+        unfinished.require_same(folder, described(steps=11))

@@ -69,7 +69,9 @@ def test_every_weight_is_set_and_the_head_by_class_name(tmp_path, trained, netwo
     np.testing.assert_array_equal(loaded[KERNEL][:, ours], trained[KERNEL][:, theirs])
     np.testing.assert_array_equal(loaded[BIAS][ours], trained[BIAS][theirs])
     np.testing.assert_array_equal(loaded[KERNEL][:, 1], fresh[KERNEL][:, 1])
-    assert notices[1] == "2 of 3 classes start from the file's 4; re-initialised: zebra"
+    assert notices[1] == (
+        "2 of 3 classes start from its 4, by name: bird, cat; new, from random: zebra"
+    )
 
 
 def test_the_head_is_matched_by_id_when_there_are_no_names(tmp_path, trained, network):
@@ -85,8 +87,9 @@ def test_an_equal_id_with_another_name_is_another_class(tmp_path, trained, netwo
     fresh = values_of(network)
     notices = starting_weights.load_into(network, path, classes(nut=1, bolt=2, screw=3))
     assert "0 of 3 classes" in notices[1]
-    # With no class in common, "no object" starts anew as well.
-    np.testing.assert_array_equal(values_of(network)[KERNEL], fresh[KERNEL])
+    loaded = values_of(network)
+    np.testing.assert_array_equal(loaded[KERNEL][:, :3], fresh[KERNEL][:, :3])
+    np.testing.assert_array_equal(loaded[KERNEL][:, 3], trained[KERNEL][:, 4])
 
 
 def test_a_head_without_names_is_new_when_the_number_of_classes_differs(
@@ -96,8 +99,10 @@ def test_a_head_without_names_is_new_when_the_number_of_classes_differs(
     notices = starting_weights.load_into(
         network, saved(tmp_path / "w", trained), classes(a=1, b=2, c=3)
     )
-    assert notices[1].endswith("re-initialised: a, b, c")
-    np.testing.assert_array_equal(values_of(network)[BIAS], fresh[BIAS])
+    assert notices[1].endswith("new, from random: a, b, c")
+    loaded = values_of(network)[BIAS]
+    np.testing.assert_array_equal(loaded[:3], fresh[BIAS][:3])
+    assert loaded[3] == trained[BIAS][4]  # what is no object is none of any classes
 
 
 def test_a_head_without_names_is_taken_when_the_number_of_classes_is_equal(
@@ -107,7 +112,7 @@ def test_a_head_without_names_is_taken_when_the_number_of_classes_is_equal(
     notices = starting_weights.load_into(
         network, saved(tmp_path / "w", trained), classes(a=1, b=2, c=3, d=4)
     )
-    assert "does not name its 4 classes" in notices[1]
+    assert "its 4 classes have no names" in notices[1]
     np.testing.assert_array_equal(values_of(network)[KERNEL], trained[KERNEL])
 
 

@@ -31,7 +31,7 @@ def test_help_lists_the_commands_without_importing_tensorflow():
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    for command in ("demo", "run", "predict", "evaluate", "lineage"):
+    for command in ("demo", "run", "train", "predict", "evaluate", "lineage"):
         assert command in done.stdout
     assert "heavy: []" in done.stdout
 
@@ -52,6 +52,8 @@ def test_help_lists_the_commands_without_importing_tensorflow():
         (["data", "check", "s3://b/data"], "s3://b/data: is an address"),
         (["predict", "--model", "gs://b/m", "--out", "o", "a"], "gs://b/m: is an addr"),
         (["evaluate", "--model", "m", "--data", "nowhere"], "does not exist"),
+        (["train", "--config", "demo.yaml", "--out", "o"], "either --data or --exam"),
+        (["train", "--config", "demo.yaml", "--out", ".", "--data", "."], "is read"),
     ],
 )
 def test_a_users_mistake_is_one_message_and_exit_code_2(tmp_path, arguments, wanted):

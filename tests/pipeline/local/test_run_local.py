@@ -203,3 +203,24 @@ def test_a_changed_annotation_trains_again_and_ctrl_c_leaves_nothing_half_made(
     assert outcome.blessed
     assert outcome.pushed_to != first[1].pushed_to
     assert "baseline" in outcome.reasons["CocoEvaluator"]
+
+
+def test_a_training_that_starts_from_the_pushed_model_names_it_and_another_trains_anew(
+    first, data, space
+):
+    from rich import console
+
+    versions = space.serving / "tiny"
+    version = max(versions.iterdir(), key=lambda each: int(each.name))
+    start = f"train.init_from={versions}"
+    own = ("name=second", "serve.model_name=second", start)
+    states, outcome = run(data, space, *own)
+    assert states["Trainer"] == "ran"
+    terminal = console.Console(record=True, width=200)
+    found = store.Store.open(space.metadata)
+    terminal.print(lineage.tree(found, pathlib.Path(outcome.pushed_to)))
+    assert f"started from {version} (SHA-256 " in terminal.export_text()
+    assert run(data, space, *own)[0]["Trainer"] == "cached"
+    # The same content as a newer version is another start, that the lineage names.
+    shutil.copytree(version, version.with_name(str(int(version.name) + 1)))
+    assert run(data, space, *own)[0]["Trainer"] == "ran"

@@ -61,3 +61,28 @@ def test_a_second_process_is_kept_out_while_the_first_runs(tmp_path):
     free = subprocess.run(command, capture_output=True, text=True, check=True)
     assert f"in use by process {os.getpid()}" in shut.stdout
     assert free.stdout.strip() == "entered"
+
+
+def test_the_folder_of_a_training_is_made_and_found_again(tmp_path):
+    data = tmp_path / "data"
+    for _ in range(2):
+        out = workspace.training_folder(tmp_path / "a" / "out", [data])
+        assert (out, (out / "logs").is_dir()) == (tmp_path / "a" / "out", True)
+        (out / "checkpoints").mkdir(exist_ok=True)
+    # Examples that an earlier training left in its own folder may be read.
+    assert workspace.training_folder(out, [out / "examples"]) == out
+    log = workspace.new_log(out / "logs", "train")
+    assert log.parent == out / "logs" and log.name.endswith("-train.log")
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    for out, inputs, wanted in (
+        (tmp_path, [], "is no folder of `m2f train`"),
+        (tmp_path / "notes.txt", [], "is no folder of `m2f train`"),
+        (tmp_path / "data" / "out", [tmp_path / "data"], "which is read"),
+        (tmp_path / "a[1]", [], "takes for a pattern"),
+    ):
+        with pytest.raises(errors.WorkspaceError, match=wanted):
+            workspace.training_folder(out, inputs)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]

@@ -128,7 +128,7 @@ model.network.transformer_decoder                   T
 model.network.window_attention                      T
 model.run_fn                                        T
 model.serve.export                                  TEV
-model.serve.model_folder                            E
+model.serve.model_folder                            TEV
 model.serve.postprocess                             TEV
 model.serve.rle_encoding                            T
 model.serve.saved_model                             TEV
@@ -136,8 +136,10 @@ model.network.staged                                T
 model.train.averages                                T
 model.train.checkpoints                             T
 model.train.cluster                                 T
+model.train.cost                                    T
 model.train.curves                                  T
 model.train.differences                             T
+model.train.earlier_models                          T
 model.train.failures                                T
 model.train.host_memory                             T
 model.train.interruption                            T
@@ -147,6 +149,7 @@ model.train.manifest                                T
 model.train.optimizer                               T
 model.train.parts                                   T
 model.train.score                                   T
+model.train.starting_point                          T
 model.train.state                                   T
 model.train.train_worker                            T
 model.train.trainer                                 T
@@ -154,6 +157,7 @@ model.train.training_step                           T
 model.train.unfinished                              T
 model.train.validation                              T
 model.train_sections                                XT
+model.training                                      T
 model.weights.bundled_weights                       T
 model.weights.pickle_machine                        T
 model.weights.starting_weights                      T

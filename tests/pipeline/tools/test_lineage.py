@@ -10,8 +10,28 @@ from foundation import artifact_paths, errors
 from pipeline.metadata import store
 from pipeline.tools import lineage
 
+COST = {
+    "attempts": 2,
+    "seconds": 90.0,
+    "device_seconds": 180.0,
+    "images_per_second": 2.5,
+    "waiting_share": 0.25,
+    "matching_share": 0.125,
+    "peak_memory_bytes": 3_000_000_000,
+    "peak_device_bytes": None,
+}
+TOLD = "90 s in 2 attempts, 180 device seconds, 2.5 images/s, 25.0% waiting for data"
 
-def run(ml, name, *, pushed=1, baseline=None, serving="/serving/demo"):
+
+def telling_model(folder):
+    """What is left of a served model that says what its training cost."""
+    extra = folder / "assets.extra"
+    extra.mkdir(parents=True)
+    info = {"training": json.dumps({"cost": COST})}
+    (extra / "info.json").write_text(json.dumps(info))
+
+
+def run(ml, name, *, pushed=1, baseline=None, serving="/serving/demo", start=None):
     """Writes a run of all nodes, whose artifacts carry its name.
 
     Returns:
@@ -28,8 +48,9 @@ def run(ml, name, *, pushed=1, baseline=None, serving="/serving/demo"):
     infra = mlmd.artifact("InfraBlessing", blessed=0, reason="too slow")
     destination = f"{serving}/{name}"
     push = mlmd.artifact("PushedModel", pushed=pushed, pushed_destination=destination)
-    settings = json.dumps({"name": f"small {name}", "steps": 12})
-    config = json.dumps({"config": settings, "info": {"code_digest": "abc"}})
+    recipe = {"name": f"small {name}", "steps": 12, "train": {"init_from": start}}
+    info = {"code_digest": "abc", "initial_weights": "0123456789abcdef" * 4}
+    config = json.dumps({"config": json.dumps(recipe), "info": info})
     patterns = [{"pattern": "a/day-7/*"}, {"pattern": "b/*"}]
     data = {"input_base": "/coco", "input_config": json.dumps({"splits": patterns})}
     against = {} if baseline is None else {"baseline_model": baseline}
@@ -149,3 +170,27 @@ def test_a_model_that_was_not_pushed_is_refused_with_those_that_were(ml, tmp_pat
         "/serving/demo/3: this metadata store knows of no such push. Pushed were:",
         "  /serving/demo/1",
     ]
+
+
+def test_the_cost_is_read_from_the_model_that_was_pushed(ml, tmp_path):
+    run(ml, "1", serving=tmp_path)
+    run(ml, "2", serving="gs://bucket/serving/demo")
+    telling_model(tmp_path / "1")
+    texts = []
+    for place in (tmp_path / "1", artifact_paths.of("gs://bucket/serving/demo/2")):
+        console = rich.console.Console(file=io.StringIO(), width=200)
+        console.print(lineage.tree(opened(tmp_path), place))
+        texts.append(console.file.getvalue())
+    assert f"cost {TOLD}" in texts[0]
+    assert (
+        "cost unknown here; the model keeps it: gs://bucket/serving/demo/2" in texts[1]
+    )
+
+
+def test_what_training_started_from_is_told(ml, tmp_path):
+    run(ml, "1", start="serving/old/7")
+    console = rich.console.Console(file=io.StringIO(), width=200)
+    console.print(lineage.tree(opened(tmp_path), None))
+    assert "started from serving/old/7 (SHA-256 0123456789abcdef)" in (
+        console.file.getvalue()
+    )

@@ -236,7 +236,7 @@ def test_the_command_says_what_was_made_and_how_to_use_it(out):
 
 
 def test_other_weights_train_again_and_unfit_ones_stop_the_run(tmp_path, out):
-    from pipeline import graph
+    from pipeline import node_settings
 
     network = weights_conversion.convert(DETECTRON2, out).header.network
 
@@ -244,7 +244,7 @@ def test_other_weights_train_again_and_unfit_ones_stop_the_run(tmp_path, out):
         settings = config.PipelineConfig(
             model=network, train=model_config.TrainConfig(**train)
         )
-        return graph.initial_weights(settings)
+        return node_settings.initial_weights(settings)
 
     with pytest.raises(errors.ConfigError, match="train.init_from names none"):
         initial()
@@ -253,8 +253,10 @@ def test_other_weights_train_again_and_unfit_ones_stop_the_run(tmp_path, out):
     values["decoder/class_head/bias"] = values["decoder/class_head/bias"] + 1.0
     weights_file.save(out, values, header)
     assert initial(init_from=str(out)) != first
-    with pytest.raises(errors.WeightsError, match="nowhere is not a file"):
+    with pytest.raises(
+        errors.WeightsError, match="train.init_from .*nowhere: does not exist"
+    ):
         initial(init_from=str(tmp_path / "nowhere"))
     other = config.PipelineConfig(train=model_config.TrainConfig(init_from=str(out)))
     with pytest.raises(errors.WeightsError, match="stem_width: expected 64, got 4"):
-        graph.initial_weights(other)
+        node_settings.initial_weights(other)
