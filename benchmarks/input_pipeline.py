@@ -18,6 +18,7 @@ import tensorflow as tf
 from PIL import Image
 
 from model import config as model_config
+from model import image_sections
 from model.examples import categories, dataset, features
 from pipeline.settings import config
 from pipeline.tools import data_convert
@@ -59,8 +60,8 @@ def measure(
         files,
         _classes(files),
         settings,
-        np.float32(model_config.IMAGENET_PIXELS.mean),
-        np.float32(model_config.IMAGENET_PIXELS.std),
+        np.float32(image_sections.IMAGENET_PIXELS.mean),
+        np.float32(image_sections.IMAGENET_PIXELS.std),
         seed=0,
     )
     drawn = iter(found)

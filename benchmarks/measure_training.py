@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from benchmarks import turns
 from model import config as model_config
+from model import image_sections
 from model.examples import categories, dataset, features, record_files
 from model.network import mask2former
 from model.train import parts, trainer
@@ -161,7 +162,7 @@ def _batches(
     return made, len(classes)
 
 
-_PIXELS = model_config.IMAGENET_PIXELS
+_PIXELS = image_sections.IMAGENET_PIXELS
 
 
 def _trained(batch: dict[str, Any]) -> dict[str, Any]:

@@ -6,13 +6,14 @@ train` calls the same code with the same. No TFX here.
 
 from components import wire
 from model import config as model_config
+from model import image_sections
 from model.network import backbones
 from model.train import starting_point
 from pipeline.nodes import code_digest
 from pipeline.settings import config
 
 # Numbers take the place of the word that says what images are normalised with.
-_IMAGE_KEYS = set(model_config.ImageConfig.model_fields) - {"pixel_statistics"}
+_IMAGE_KEYS = set(image_sections.ImageConfig.model_fields) - {"pixel_statistics"}
 _TRAINER_KEYS = {
     "name": True,
     "model": True,

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from pycocotools import mask as coco_mask
 
-from model import config
+from model import image_sections
 from model.examples import categories, features, mask_rle, preprocessing
 from model.serve import export
 
@@ -24,7 +24,7 @@ CATEGORIES = [
     categories.Category(22, "blue thing", 3),
 ]
 COLOURS = {3: RED, 7: GREEN, 22: BLUE}
-DATA = config.ImageConfig(short_side=32, long_side=64, pad_multiple=32)
+DATA = image_sections.ImageConfig(short_side=32, long_side=64, pad_multiple=32)
 
 
 class ColourNetwork(tf.Module):

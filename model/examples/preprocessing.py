@@ -13,7 +13,7 @@ import tensorflow_transform as tft
 from tensorflow_transform.saved import saved_transform_io_v2
 
 from foundation import artifact_paths
-from model import config
+from model import image_sections
 from model.examples import categories, features
 
 # Outputs of the transform graph, and of `ImageTransform`.
@@ -32,13 +32,14 @@ def preprocessing_fn(
 
     Args:
         inputs: raw features of the schema; object features are sparse.
-        custom_config: holds `data`, a `config.ImageConfig` as JSON, and `pixels`, a
-            `config.PixelStatistics` as JSON; without that pixels are measured.
+        custom_config: holds `data`, an `image_sections.ImageConfig` as JSON, and
+            `pixels`, an `image_sections.PixelStatistics` as JSON; without that pixels
+            are measured.
 
     Returns:
         The outputs named above.
     """
-    data = config.ImageConfig.model_validate_json(custom_config["data"])
+    data = image_sections.ImageConfig.model_validate_json(custom_config["data"])
     _count_categories(inputs)
     _count_images(inputs)
     encoded = tf.reshape(inputs[features.IMAGE_ENCODED].values, [-1])  # [B]
@@ -55,7 +56,10 @@ def preprocessing_fn(
 
 
 def encoded_to_network(
-    encoded: tf.Tensor, data: config.ImageConfig, mean: tf.Tensor, std: tf.Tensor
+    encoded: tf.Tensor,
+    data: image_sections.ImageConfig,
+    mean: tf.Tensor,
+    std: tf.Tensor,
 ) -> dict[str, tf.Tensor]:
     """Decodes a batch and lays it out on one canvas.
 
@@ -89,7 +93,7 @@ def encoded_to_network(
 
 
 def pixels_to_network(
-    images: tf.Tensor, data: config.ImageConfig, mean: tf.Tensor, std: tf.Tensor
+    images: tf.Tensor, data: image_sections.ImageConfig, mean: tf.Tensor, std: tf.Tensor
 ) -> dict[str, tf.Tensor]:
     """The same for images of one size that are already decoded.
 
@@ -124,7 +128,7 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(image, [None, None, 3])
 
 
-def resize_to_fit(images: tf.Tensor, data: config.ImageConfig) -> tf.Tensor:
+def resize_to_fit(images: tf.Tensor, data: image_sections.ImageConfig) -> tf.Tensor:
     """Scales until the short side is `short_side`, or the long one `long_side`.
 
     Args:
@@ -155,7 +159,9 @@ class ImageTransform(tf.Module):
         mean, std: float32 [3], what training must normalise with as well.
     """
 
-    def __init__(self, transform_graph: artifact_paths.Path, data: config.ImageConfig):
+    def __init__(
+        self, transform_graph: artifact_paths.Path, data: image_sections.ImageConfig
+    ):
         super().__init__(name="image_transform")
         output = tft.TFTransformOutput(str(transform_graph))
         self._loader = saved_transform_io_v2.SavedModelLoader(
@@ -241,7 +247,7 @@ def _pixel_statistics(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Mean and deviation per channel, float32 [3] each."""
     if given is not None:
-        pixels = config.PixelStatistics.model_validate_json(given)
+        pixels = image_sections.PixelStatistics.model_validate_json(given)
         return tf.constant(pixels.mean), tf.constant(pixels.std)
 
     def moments(image_bytes: tf.Tensor) -> tf.Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from model import config
+from model import config, image_sections
 from model.examples import features, record_files
 
 _KEYS = (
@@ -43,7 +43,7 @@ class Survey:
         scale = drawn.crop_size * (drawn.min_scale + drawn.max_scale) / 2
         return np.sqrt(self.areas) * scale / self.sizes.max(axis=1)
 
-    def evaluated_sides(self, data: config.ImageConfig) -> np.ndarray:
+    def evaluated_sides(self, data: image_sections.ImageConfig) -> np.ndarray:
         """Likewise at the size that images are evaluated at, px [N]."""
         short, long = self.sizes.min(axis=1), self.sizes.max(axis=1)
         scale = np.minimum(data.short_side / short, data.long_side / long)

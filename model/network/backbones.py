@@ -4,7 +4,7 @@ Each is a layer that turns images into features at strides 4, 8, 16 and 32, from
 `stages` that know their `channels`; it has a `stem` before them.
 """
 
-from model import config
+from model import config, image_sections
 from model.network import efficientnet_lite, resnet, staged, swin
 
 
@@ -21,16 +21,18 @@ def build(settings: config.BackboneConfig, **kwargs) -> staged.StagedBackbone:
     return resnet.ResNet.from_settings(settings, **kwargs)
 
 
-def pixels(kind: str, settings: config.BackboneConfig) -> config.PixelStatistics | None:
+def pixels(
+    kind: str, settings: config.BackboneConfig
+) -> image_sections.PixelStatistics | None:
     """What images are normalised with; None when it is to be measured.
 
     Args:
-        kind: `pixel_statistics` of `config.ImageConfig`.
+        kind: `pixel_statistics` of `image_sections.ImageConfig`.
     """
     if kind == "dataset":
         return None
     if kind == "imagenet":
-        return config.IMAGENET_PIXELS
+        return image_sections.IMAGENET_PIXELS
     if settings.name in efficientnet_lite.NAMES:
         return efficientnet_lite.PIXELS
     if settings.name in swin.SIZES:

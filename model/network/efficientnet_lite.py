@@ -11,10 +11,12 @@ import math
 import keras
 import tensorflow as tf
 
-from model import config
+from model import config, image_sections
 from model.network import convolution, normalization, shapes, staged
 
-PIXELS = config.PixelStatistics(mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0))
+PIXELS = image_sections.PixelStatistics(
+    mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0)
+)
 STEM_CHANNELS = 32
 EPSILON = 1e-3
 # Factors of the channels and of the number of blocks.

@@ -3,10 +3,10 @@
 import keras
 import tensorflow as tf
 
-from model import config
+from model import config, image_sections
 from model.network import convolution, normalization, shapes, staged
 
-PIXELS = config.IMAGENET_PIXELS
+PIXELS = image_sections.IMAGENET_PIXELS
 _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 _STRIDES = (1, 2, 2, 2)
 

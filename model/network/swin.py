@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from model import config
+from model import config, image_sections
 from model.network import (
     convolution,
     initializers,
@@ -21,7 +21,7 @@ from model.network import (
     window_attention,
 )
 
-PIXELS = config.IMAGENET_PIXELS
+PIXELS = image_sections.IMAGENET_PIXELS
 PATCH = 4
 
 

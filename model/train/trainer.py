@@ -75,6 +75,13 @@ def train(
     checkpoint_dir = folder / unfinished.CHECKPOINTS
     saved = checkpoints.Checkpoints(trained.state, checkpoint_dir, training)
     result = _run(trained, batches_from, settings, folder, saved)
+    return _with_best(trained, saved, result)
+
+
+def _with_best(
+    trained: parts.Parts, saved: checkpoints.Checkpoints, result: score.TrainResult
+) -> score.TrainResult:
+    """Gives the model its best weights; what came of the training."""
     last = trained.validation.rows[-1:] if trained.validation else []
     best = _take_best(trained, saved)
     spent = cost.summary(trained.meter.facts())

@@ -202,9 +202,7 @@ class TrainingStep:
             predictions, statistics = self._forward(batch["images"], kept)
             with tape.stop_recording():
                 costs = self._cost(predictions, batch, points, settings)
-                query_index, num_bad = matcher.assign(
-                    costs, batch["num_instances"], self._solver
-                )
+                query_index, num_bad = self._assigned(costs, batch)
             terms = self._losses(
                 predictions,
                 batch,
@@ -221,6 +219,10 @@ class TrainingStep:
             loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
         return gradients, statistics, {**terms, "nonfinite_costs": num_bad}
+
+    def _assigned(self, costs: tf.Tensor, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `matcher.assign`."""
+        return matcher.assign(costs, batch["num_instances"], self._solver)
 
     def _cut(self, batch: Batch, start: tf.Tensor) -> Batch:
         """The images of one part."""

@@ -10,10 +10,11 @@ from components.coco_example_gen import ingest_settings as ingest_settings
 from components.data_gate import gate_settings as gate_settings
 from foundation import config_section
 from model import config as model_config
+from model import image_sections
 from pipeline.settings import kubeflow_config, run_config
 
 
-class DataConfig(ingest_settings.IngestSettings, model_config.ImageConfig):
+class DataConfig(ingest_settings.IngestSettings, image_sections.ImageConfig):
     """Where examples come from, what they must be like, and their size.
 
     Attributes:

@@ -17,6 +17,7 @@ from components.coco_example_gen.read import annotations, layouts
 from components.coco_example_gen.write import plans, shards
 from foundation import drawing, errors, html_page, progress
 from model import config as model_config
+from model import image_sections
 from model.examples import (
     categories,
     dataset,
@@ -30,8 +31,8 @@ PAGE_FILE = "index.html"
 _TEMPLATE = "preview.html"
 _WORK_FOLDER = "work"
 _THUMBNAIL_SIDE = 512  # px, of the pictures that are part of the page
-_MEAN = np.array(model_config.IMAGENET_PIXELS.mean, np.float32)
-_STD = np.array(model_config.IMAGENET_PIXELS.std, np.float32)
+_MEAN = np.array(image_sections.IMAGENET_PIXELS.mean, np.float32)
+_STD = np.array(image_sections.IMAGENET_PIXELS.std, np.float32)
 
 
 @dataclasses.dataclass(frozen=True)

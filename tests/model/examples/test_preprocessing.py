@@ -5,10 +5,10 @@ import tensorflow as tf
 import tensorflow_transform.beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
-from model import config
+from model import image_sections
 from model.examples import categories, features, preprocessing
 
-DATA = config.ImageConfig(short_side=64, long_side=64, pad_multiple=64)
+DATA = image_sections.ImageConfig(short_side=64, long_side=64, pad_multiple=64)
 SPEC = {
     features.IMAGE_ENCODED: tf.io.VarLenFeature(tf.string),
     features.IS_CROWD: tf.io.VarLenFeature(tf.int64),
@@ -140,7 +140,7 @@ def test_the_transform_graph_survives_in_another_saved_model(
 
 @pytest.mark.parametrize("size", [(480, 640), (640, 480), (300, 1200)])
 def test_resize_follows_short_side_and_long_side(size):
-    data = config.ImageConfig(short_side=80, long_side=133)
+    data = image_sections.ImageConfig(short_side=80, long_side=133)
     image = tf.zeros([*size, 3], tf.uint8)
     found = preprocessing.resize_to_fit(image, data).shape[:2]
     scale = min(80 / min(size), 133 / max(size))
@@ -151,7 +151,7 @@ def test_shrinking_equals_pillows_bilinear_filter():
     generator = np.random.default_rng(1)
     coarse = generator.integers(0, 256, (12, 16, 3), np.uint8)
     image = PIL.Image.fromarray(coarse).resize((160, 120), PIL.Image.Resampling.BICUBIC)
-    data = config.ImageConfig(short_side=45, long_side=60)
+    data = image_sections.ImageConfig(short_side=45, long_side=60)
     found = preprocessing.resize_to_fit(tf.constant(np.asarray(image)), data).numpy()
     wanted = np.asarray(image.resize((60, 45), PIL.Image.Resampling.BILINEAR))
     assert np.abs(found - wanted.astype(float)).max() <= 1.0
@@ -165,7 +165,7 @@ def test_gray_images_become_three_equal_channels():
 
 
 def test_given_statistics_need_no_pass_over_the_pixels():
-    given = config.PixelStatistics(mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0))
+    given = image_sections.PixelStatistics(mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0))
     text = given.model_dump_json()
     mean, std = preprocessing._pixel_statistics(tf.constant([b"no image"]), text)
     np.testing.assert_allclose(mean, [1, 2, 3])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from model import config
+from model import config, image_sections
 from model.examples import survey
 
 
@@ -55,5 +55,5 @@ def test_sides_are_those_at_the_size_of_training_and_of_evaluation(files):
     # The long side of 80 becomes 160 x 0.75 = 120.
     assert found.trained_sides(recipe) == pytest.approx([6, 30, 12])
     # Short 40 -> 80, unless long 80 would pass 100: by 1.25, not by 2.
-    data = config.ImageConfig(short_side=80, long_side=100)
+    data = image_sections.ImageConfig(short_side=80, long_side=100)
     assert found.evaluated_sides(data) == pytest.approx([5, 25, 10])

@@ -1,6 +1,6 @@
 import pytest
 
-from model import config
+from model import config, image_sections
 from model.network import backbones, efficientnet_lite, resnet, swin
 
 
@@ -26,7 +26,7 @@ def test_a_name_gives_a_layer_and_what_its_weights_were_trained_with(
     assert layer.compute_dtype == "bfloat16"
     assert len(layer.stages) == 4
     assert backbones.pixels("backbone", settings).mean[0] == pixels
-    assert backbones.pixels("imagenet", settings) == config.IMAGENET_PIXELS
+    assert backbones.pixels("imagenet", settings) == image_sections.IMAGENET_PIXELS
     assert backbones.pixels("dataset", settings) is None
 
 

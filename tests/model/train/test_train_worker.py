@@ -10,12 +10,12 @@ import tensorflow_transform.beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
 from foundation import progress
-from model import config
+from model import config, image_sections
 from model.examples import features, preprocessing
 from model.train import cluster, train_worker
 
 HOSTS = ["chief:1", "worker:1"]
-DATA = config.ImageConfig(short_side=32, long_side=32)
+DATA = image_sections.ImageConfig(short_side=32, long_side=32)
 RECIPE = {
     "steps": 1,
     "batch_size": 2,

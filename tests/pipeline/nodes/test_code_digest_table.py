@@ -76,7 +76,7 @@ foundation.artifact_trees                           TV
 foundation.background                               T
 foundation.config_section                           IGXT
 foundation.errors                                   IGTEV
-model.config                                        XT
+model.config                                        T
 model.evaluation.coco_metrics                       TE
 model.evaluation.ground_truth                       TE
 model.evaluation.judge                              T
@@ -87,6 +87,7 @@ model.evaluation.split_sample                       T
 model.examples.augment                              T
 model.examples.categories                           XTEV
 model.examples.colour_jitter                        T
+model.examples.copy_paste                           T
 model.examples.dataset                              T
 model.examples.epochs                               T
 model.examples.features                             IGXTE
@@ -96,6 +97,7 @@ model.examples.preprocessing                        XT
 model.examples.record_files                         ITEV
 model.examples.repeat_factors                       T
 model.examples.rle_text                             IV
+model.image_sections                                XT
 model.kernels.cell_sampling                         T
 model.kernels.compute_target                        T
 model.kernels.depthwise                             T
@@ -156,11 +158,12 @@ model.train.trainer                                 T
 model.train.training_step                           T
 model.train.unfinished                              T
 model.train.validation                              T
-model.train_sections                                XT
+model.train_sections                                T
 model.training                                      T
 model.weights.bundled_weights                       T
 model.weights.pickle_machine                        T
 model.weights.starting_weights                      T
+model.weights.swin_rules                            T
 model.weights.tensor_files                          T
 model.weights.torch_files                           T
 model.weights.weights_architecture                  T

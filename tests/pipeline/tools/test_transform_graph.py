@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from model import config
+from model import image_sections
 from model.examples import features, preprocessing, record_files
 from pipeline.settings import config as pipeline_config
 from pipeline.tools import data_convert, transform_graph
@@ -25,7 +25,7 @@ def parsed(examples):
 
 
 def test_pixels_and_classes_of_the_training_split_are_measured(examples, tmp_path):
-    data = config.ImageConfig(short_side=64, long_side=64)
+    data = image_sections.ImageConfig(short_side=64, long_side=64)
     told = {"data": data.model_dump_json()}
     transform_graph.write(f"{examples}/train/*", told, tmp_path / "graph", 1)
     found = preprocessing.ImageTransform(tmp_path / "graph", data)
