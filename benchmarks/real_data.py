@@ -38,7 +38,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
         "model.backbone.trained_stages=5",
         "train.backbone_lr_multiplier=1.0",
     ),
-    "backbone frozen": ("model.backbone.trained_stages=0",),
+    "backbone trained": ("model.backbone.trained_stages=5",),
     "without averages": ("train.ema_decay=0",),
     "without copy-paste": ("train.augment.copy_paste=0",),
     "without turns": ("train.augment.quarter_turns=false",),

@@ -144,7 +144,7 @@ def require_agreement(strategy: tf.distribute.Strategy, key: str) -> None:
 
 def replicas_here(strategy: tf.distribute.Strategy) -> int:
     """How many of the replicas this process computes: every one has as many."""
-    return strategy.num_replicas_in_sync // max(len(_hosts()), 1)
+    return max(strategy.num_replicas_in_sync // max(len(_hosts()), 1), 1)
 
 
 def from_chief(strategy: tf.distribute.Strategy, value: float) -> float:

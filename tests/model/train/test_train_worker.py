@@ -170,7 +170,7 @@ def test_what_the_user_can_put_right_is_one_line_and_exit_code_2(call, tmp_path,
     with announced(call(init_from=str(tmp_path / "none.safetensors")), tmp_path):
         assert main(tmp_path) == 2
     (line,) = [text for text in capfd.readouterr().err.splitlines() if "error:" in text]
-    assert line.startswith("error: ") and "none.safetensors is not a file" in line
+    assert line.startswith("error: ") and "none.safetensors: does not exist" in line
 
 
 def test_a_training_that_cannot_go_on_is_exit_code_1(call, tmp_path, capfd):

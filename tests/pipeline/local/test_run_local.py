@@ -27,11 +27,8 @@ class Quiet:
         pass
 
 
-EPOCH = ("train.steps=null", "train.epochs=1", "train.batch_size=4")
-
-
 def run(data, space, *overrides):
-    settings = config_file.load("demo.yaml", (*tiny.OVERRIDES, *EPOCH, *overrides))
+    settings = config_file.load("demo.yaml", (*tiny.OVERRIDES, *overrides))
     result = run_local.run(settings, [data], space, Quiet())
     outcome = summary.read(store.Store.open(space.metadata), result.run_id)
     return {node.node_id: node.state for node in result.nodes}, outcome
@@ -70,8 +67,11 @@ def test_the_graph_ends_in_a_pushed_model(first):
     assert (pathlib.Path(outcome.pushed_to) / "saved_model.pb").is_file()
 
 
-def test_epochs_become_steps_once_the_images_are_counted(first):
-    info = saved_model.read_info(pathlib.Path(first[1].pushed_to))
+def test_epochs_become_steps_once_the_images_are_counted(first, data, space):
+    epoch = ("train.steps=null", "train.epochs=1", "train.batch_size=4")
+    assert run(data, space, "name=counted", *epoch)[0]["Trainer"] == "ran"
+    (model,) = space.root.glob("artifacts/counted/Trainer/model/*/Format-Serving")
+    info = saved_model.read_info(model)
     training = json.loads(info["training"])
     assert (training["planned_steps"], training["steps"]) == (2, 2)  # 8 images by four
     assert json.loads(info["config"])["train"]["epochs"] == 1

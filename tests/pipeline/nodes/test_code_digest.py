@@ -94,10 +94,12 @@ def test_every_library_of_the_digest_is_used_by_a_node():
 
 
 def test_the_graph_asks_for_the_digest_of_every_node_there_is_one_of():
-    source = pathlib.Path(module_code.read("pipeline.graph").path).read_text()
     asked = [
         ast.literal_eval(node.args[0])
-        for node in ast.walk(ast.parse(source))
+        for name in ("pipeline.graph", "pipeline.node_settings")
+        for node in ast.walk(
+            ast.parse(pathlib.Path(module_code.read(name).path).read_text())
+        )
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".of_node")
     ]
     assert sorted(asked) == sorted(code_digest.ENTRIES)
