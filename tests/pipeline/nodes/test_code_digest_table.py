@@ -13,6 +13,7 @@ NODES = {
     "I": "CocoExampleGen",
     "G": "DataGate",
     "X": "Transform",
+    "U": "Tuner",
     "T": "Trainer",
     "E": "CocoEvaluator",
     "V": "ServingValidator",
