@@ -134,10 +134,16 @@ def _oracle(
         objective=keras_tuner.Objective(OBJECTIVE, "max"),
         max_trials=tune.trials,
         hyperparameters=space(tune, settings),
-        seed=tune.seed + 1,  # to keras-tuner, 0 is none
+        seed=_spread(tune.seed),
         # A failed trial is one value less, however many there were in a row.
         max_consecutive_failed_trials=tune.trials + 1,
     )
+
+
+def _spread(seed: int) -> int:
+    """keras-tuner counts a seed up trial by trial, and takes 0 for none."""
+    (state,) = np.random.SeedSequence(seed).generate_state(1)
+    return int(state) // 2 + 1
 
 
 def space(
