@@ -50,7 +50,6 @@ class Trials(base_tuner.BaseTuner):
             directory=str(folder),
             project_name=_PROJECT,
         )
-        self.oracle.verbose = 0
 
     def search(self, *arguments: Any, **named: Any) -> None:
         """Makes all trials that are not made yet.
@@ -118,7 +117,8 @@ class Trials(base_tuner.BaseTuner):
     def _best(self) -> float | None:
         """The best mask AP of the trials that came to an end."""
         for trial in self.oracle.get_best_trials():
-            if trial.status == trial_module.TrialStatus.COMPLETED:
+            is_done = trial.status == trial_module.TrialStatus.COMPLETED
+            if is_done and trial.score is not None:
                 return float(trial.score)
         return None
 
@@ -130,7 +130,7 @@ def _oracle(
         "random": keras_tuner.oracles.RandomSearchOracle,
         "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
     }[tune.strategy]
-    return kind(
+    found = kind(
         objective=keras_tuner.Objective(OBJECTIVE, "max"),
         max_trials=tune.trials,
         hyperparameters=space(tune, settings),
@@ -138,6 +138,8 @@ def _oracle(
         # A failed trial is one value less, however many there were in a row.
         max_consecutive_failed_trials=tune.trials + 1,
     )
+    found.verbose = 0
+    return found
 
 
 def _spread(seed: int) -> int:

@@ -67,7 +67,7 @@ def test_the_best_values_are_those_of_the_highest_mask_ap(
     assert best(search) == max(objective.rates)
     assert ends == [1]
     assert capsys.readouterr().out == ""
-    assert told[0].startswith("trial 1 of 5: train.learning_rate 0.0")
+    assert told[0].startswith("trial 1 of 5: train.learning_rate ")
     assert told[0].endswith(f"mask AP {objective.rates[0] * 10:.3f}, the best")
     assert len(told) == 5
 
