@@ -48,12 +48,21 @@ MODEL = "model"
 MODEL_RUN = "model_run"
 SERVING_FOLDER = "Format-Serving"  # of a model's artifact; the tools read it
 
+# The Tuner's outputs, the Trainer's input, and TFX's file of all trials, the best
+# first. The Trainer and the tools read them.
+BEST_HYPERPARAMETERS = "best_hyperparameters"
+TUNER_RESULTS = "tuner_results"
+TUNER_RESULTS_FILE = "tuner_results.json"
+HYPERPARAMETERS = "hyperparameters"
+HYPERPARAMETERS_FILE = "best_hyperparameters.txt"
+
 # Properties of executions. The graph writes them, for TFX's cache and for `model`,
 # which has the keys of the custom configuration as its own words; the lineage reads.
 CODE_DIGEST = "code_digest"
 CUSTOM_CONFIG = "custom_config"
 TRAINER_CONFIG = "config"
 TRAINER_INFO = "info"
+TUNER_CONFIG = "tune"
 INITIAL_WEIGHTS = "initial_weights"
 TRANSFORM_CONFIG = "data"
 TRANSFORM_PIXELS = "pixels"

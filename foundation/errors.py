@@ -40,6 +40,10 @@ class PipelineError(Exception):
     """A failure that is not the user's: the command exits with code 1."""
 
 
+class TrialError(PipelineError):
+    """A training that failed for its settings: with others it may not."""
+
+
 class Interrupted(PipelineError):
     """A signal ended the work, which is saved: called again, it goes on from there.
 

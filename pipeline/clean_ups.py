@@ -7,4 +7,8 @@ from components.atomic_pusher import staging
 from model.train import unfinished
 from pipeline.nodes import clean_up
 
-BY_NODE: clean_up.CleanUps = {"Pusher": staging, "Trainer": unfinished}
+BY_NODE: clean_up.CleanUps = {
+    "Pusher": staging,
+    "Trainer": unfinished,
+    "Tuner": unfinished,
+}

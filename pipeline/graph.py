@@ -86,11 +86,14 @@ def _nodes(
     checks = _data_checks(settings, example_gen, schema, with_history)
     transform = _transform(settings, examples, schema)
     transform.add_upstream_node(checks[-1])
-    trainer = _trainer(settings, examples, transform.outputs[wire.TRANSFORM_GRAPH])
+    transform_graph = transform.outputs[wire.TRANSFORM_GRAPH]
+    tuners = _tuners(settings, examples, transform_graph)
+    trainer = _trainer(settings, examples, transform_graph, tuners)
     model = trainer.outputs[wire.MODEL]
     judges = _judges(settings, examples, model, with_history)
     pusher = _pusher(settings, where, model, *judges[-2:])
-    return [example_gen, schema_gen, *checks, transform, trainer, *judges, pusher]
+    learners = [transform, *tuners, trainer]
+    return [example_gen, schema_gen, *checks, *learners, *judges, pusher]
 
 
 def _data_checks(
@@ -199,15 +202,37 @@ def _transform(
     )
 
 
+def _tuners(
+    settings: config.PipelineConfig,
+    examples: types.BaseChannel,
+    transform_graph: types.BaseChannel,
+) -> list[base_node.BaseNode]:
+    """The Tuner, if there is anything to be tried."""
+    if not settings.tune.trials:
+        return []
+    return [
+        stock.Tuner(
+            examples=examples,
+            transform_graph=transform_graph,
+            tuner_fn="model.tune_fn.tuner_fn",
+            custom_config=node_settings.of_tuner(settings),
+        )
+    ]
+
+
 def _trainer(
     settings: config.PipelineConfig,
     examples: types.BaseChannel,
     transform_graph: types.BaseChannel,
+    tuners: list[base_node.BaseNode],
 ) -> base_node.BaseNode:
     steps = settings.train.steps  # or not known before the images are counted
     return stock.Trainer(
         examples=examples,
         transform_graph=transform_graph,
+        hyperparameters=tuners[0].outputs[wire.BEST_HYPERPARAMETERS]
+        if tuners
+        else None,
         run_fn="model.run_fn.run_fn",
         # For readers of the graph; the Trainer goes by its configuration.
         train_args=trainer_pb2.TrainArgs(

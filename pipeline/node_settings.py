@@ -1,4 +1,4 @@
-"""What Transform and the Trainer are told of the configuration: what they depend on.
+"""What Transform, Tuner and Trainer are told of the configuration: what they depend on.
 
 The graph puts it into execution properties, which are part of the cache key; `m2f
 train` calls the same code with the same. No TFX here.
@@ -6,7 +6,7 @@ train` calls the same code with the same. No TFX here.
 
 from components import wire
 from model import config as model_config
-from model import image_sections
+from model import image_sections, tune_section
 from model.network import backbones
 from model.train import starting_point
 from pipeline.nodes import code_digest
@@ -40,10 +40,6 @@ def of_trainer(settings: config.PipelineConfig) -> dict[str, str | dict[str, str
         ConfigError, WeightsError: as in `initial_weights`.
     """
     settings = _with_start(settings)
-    # Only what training depends on: a new threshold must not train again.
-    trainer_config = settings.model_dump_json(
-        include={**_TRAINER_KEYS, "data": _IMAGE_KEYS}
-    )
     # What a model says of its origin; `m2f evaluate` reads its data as it was read.
     origin = settings.model_dump_json(
         include={
@@ -52,13 +48,42 @@ def of_trainer(settings: config.PipelineConfig) -> dict[str, str | dict[str, str
         }
     )
     return {
-        wire.TRAINER_CONFIG: trainer_config,
+        wire.TRAINER_CONFIG: _as_json(_trainer_config(settings)),
         wire.TRAINER_INFO: {
             "config": origin,
             wire.CODE_DIGEST: code_digest.of_node("Trainer"),
             **initial_weights(settings),
         },
     }
+
+
+def of_tuner(settings: config.PipelineConfig) -> dict[str, str | dict[str, str]]:
+    """The Tuner's `custom_config`, see `tune_fn.tuner_fn`.
+
+    Raises:
+        ConfigError, WeightsError: as in `initial_weights`.
+    """
+    settings = _with_start(settings)
+    trial = tune_section.of_trials(_trainer_config(settings), settings.tune)
+    return {
+        wire.TRAINER_CONFIG: _as_json(trial),
+        wire.TUNER_CONFIG: settings.tune.model_dump_json(),
+        wire.TRAINER_INFO: {
+            wire.CODE_DIGEST: code_digest.of_node("Tuner"),
+            **initial_weights(settings),
+        },
+    }
+
+
+def _trainer_config(settings: config.PipelineConfig) -> model_config.TrainerConfig:
+    """Only what training depends on: a new threshold must not train again."""
+    values = settings.model_dump(include={**_TRAINER_KEYS, "data": _IMAGE_KEYS})
+    return model_config.TrainerConfig.model_validate(values)
+
+
+def _as_json(settings: model_config.TrainerConfig) -> str:
+    # Transform made numbers of it.
+    return settings.model_dump_json(exclude={"data": {"pixel_statistics"}})
 
 
 def _with_start(settings: config.PipelineConfig) -> config.PipelineConfig:

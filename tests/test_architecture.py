@@ -22,6 +22,7 @@ ENTRY_POINTS = {
     "components.coco_example_gen.executor": "TFX runs it; the code digest starts here",
     "components.data_gate.executor": "TFX runs it; the code digest starts here",
     "components.serving_validator.executor": "TFX runs it; the code digest starts here",
+    "model.tune_fn": "TFX's Tuner calls it; the code digest starts here",
     "model.train.train_worker": "python -m, in the pods that train along",
     "pipeline.cluster.run_node": "python -m, in every container on Kubeflow",
     "pipeline.cluster.run_vertex": "python -m, in every container on Vertex AI",

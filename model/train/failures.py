@@ -52,12 +52,12 @@ def of_computing(step: int) -> Iterator[None]:
     """While a step is computed.
 
     Raises:
-        PipelineError: the memory is too small for it.
+        TrialError: the memory is too small for it.
     """
     try:
         yield
     except tf.errors.ResourceExhaustedError as error:
-        raise errors.PipelineError(
+        raise errors.TrialError(
             f"step {step} does not fit into memory: {_reason(error)}. Raise "
             "train.micro_batches, or lower train.augment.crop_size."
         ) from error

@@ -94,7 +94,7 @@ class Score:
             images: ids of the images of the batch, if they are known.
 
         Raises:
-            PipelineError: too many updates in a row were not finite.
+            TrialError: too many updates in a row were not finite.
         """
         losses = {term: float(np.sum(values[term])) for term in criterion.TERMS}
         self._steps = number
@@ -154,7 +154,7 @@ class Score:
         what = f"the {', '.join(bad) or 'statistics'} of images {_named(images)}"
         logging.warning("Step %d skipped: %s: not finite", number, what)
         if self._skipped_in_a_row >= self._settings.max_skipped_updates:
-            raise errors.PipelineError(
+            raise errors.TrialError(
                 f"training stopped at step {number}: {what} are not finite, as in "
                 f"{self._skipped_in_a_row} steps in a row, which changed nothing. "
                 "Lower train.learning_rate or train.clip_norm, or set "

@@ -124,7 +124,12 @@ def hand_over(folder: artifact_paths.Path, run_dir: artifact_paths.Path) -> None
     # A manifest after the files it tells of.
     for name in sorted(names, key=lambda name: name.endswith(".json")):
         _put(folder / name, run_dir / name)
-    mark = json.dumps({"execution": run_dir.name})
+    mark_done(folder, run_dir.name)
+
+
+def mark_done(folder: artifact_paths.Path, execution: str) -> None:
+    """Says that a folder can go when an execution is complete."""
+    mark = json.dumps({"execution": execution})
     artifact_paths.write_whole(folder / _MARK, mark.encode())
 
 

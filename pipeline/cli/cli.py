@@ -135,6 +135,28 @@ def run(
 
 
 @app.command()
+def tune(
+    data: Annotated[
+        list[pathlib.Path],
+        typer.Option(help="As in `m2f run`: a folder of data; repeatable."),
+    ],
+    config: Annotated[
+        str, typer.Option(help="YAML file with a section `tune`, or a preset.")
+    ],
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    overrides: SetOption = None,
+) -> None:
+    """Run the whole graph, after trials that choose what to train with.
+
+    Trains tune.trials times with values from tune.search, and trains the model with
+    those of the best mask AP. Exit codes as in `m2f run`.
+    """
+    from pipeline.cli import commands
+
+    cli_exit.finish(commands.tune, data, config, workspace, overrides or [])
+
+
+@app.command()
 def train(
     config: Annotated[
         str,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import rich.console
 
 from foundation import artifact_paths, console, errors
+from model import tune_section
 from model.serve import model_folder
 from pipeline.cli import data_commands
 from pipeline.local import workspace
@@ -59,6 +60,19 @@ def run(
             )
     with _session(space, "run") as (terminal, log):
         return _run_graph(settings, folders, space, terminal, log)
+
+
+def tune(
+    data: Sequence[pathlib.Path],
+    source: str,
+    root: pathlib.Path,
+    overrides: Sequence[str],
+) -> int:
+    """As `run`, of a configuration that has trials."""
+    reason = tune_section.fault(config_file.load(source, overrides).tune)
+    if reason:
+        raise errors.ConfigError(f"{source}: {reason}.")
+    return run(data, source, root, overrides)
 
 
 def train(

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from components import wire
 from foundation import progress, terminal_text
+from model import tune_section
 from model.serve import model_folder
 from model.train import cost
 from pipeline.local import run_local, serving_folder, workspace
@@ -33,6 +34,7 @@ class Outcome:
         warnings: what the data gate let pass and told, a line each.
         data_report: page about the data.
         metrics: of the candidate, as the evaluator recorded them.
+        tuned: a line on the best of the trials; empty without a Tuner.
         cost: of its training, see `cost.summary`; empty when the model does not say.
     """
 
@@ -48,6 +50,7 @@ class Outcome:
     report: str
     model: str
     tensorboard: str
+    tuned: str = ""
     cost: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -87,7 +90,19 @@ def read(metadata: store.Store, run_id: str) -> Outcome:
         report=evaluation.uri,
         model=trainer.outputs[wire.MODEL][0].uri,
         tensorboard=trainer.outputs[wire.MODEL_RUN][0].uri,
+        tuned=_tuned(nodes["Tuner"]) if "Tuner" in nodes else "",
         cost=_cost(trainer.outputs[wire.MODEL][0]),
+    )
+
+
+def _tuned(tuner: store.Execution) -> str:
+    folder = pathlib.Path(tuner.outputs[wire.TUNER_RESULTS][0].uri)
+    text = (folder / wire.TUNER_RESULTS_FILE).read_text(encoding="utf-8")
+    best, *others = json.loads(text)
+    values = {k: v for k, v in best.items() if k not in ("trial_id", "score")}
+    return (
+        f"{tune_section.told(values)}: mask AP {best['score']:.3f}, the best of "
+        f"{len(others) + 1} trials that came to an end"
     )
 
 
@@ -136,6 +151,7 @@ def _lines(outcome: Outcome, space: workspace.Workspace) -> list[str]:
         lines.append(f"          {escape(outcome.model)}")
     lines += [
         f"report    {escape(outcome.report)}",
+        *([f"tuned     {escape(outcome.tuned)}"] if outcome.tuned else []),
         *([f"cost      {cost.told(outcome.cost)}"] if outcome.cost else []),
         f"curves    tensorboard --logdir {escape(outcome.tensorboard)}",
         f"lineage   m2f lineage --workspace {escape(str(space.root))}",

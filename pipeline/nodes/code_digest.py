@@ -23,6 +23,7 @@ from pipeline.nodes import reachable_code
 _LIBRARIES = (
     "apache-beam",
     "keras",
+    "keras-tuner",
     "msgspec",
     "numpy",
     "pillow",
@@ -42,6 +43,7 @@ ENTRIES = {
     "CocoExampleGen": ("components.coco_example_gen.executor.Executor",),
     "DataGate": ("components.data_gate.executor.Executor",),
     "Transform": ("model.examples.preprocessing.preprocessing_fn",),
+    "Tuner": ("model.tune_fn.tuner_fn",),
     "Trainer": ("model.run_fn.run_fn", "model.train.train_worker"),
     "CocoEvaluator": ("components.coco_evaluator.executor.Executor",),
     "ServingValidator": ("components.serving_validator.executor.Executor",),

@@ -10,7 +10,7 @@ from components.coco_example_gen import ingest_settings as ingest_settings
 from components.data_gate import gate_settings as gate_settings
 from foundation import config_section
 from model import config as model_config
-from model import image_sections
+from model import image_sections, tune_section
 from pipeline.settings import kubeflow_config, run_config
 
 
@@ -52,6 +52,7 @@ class PipelineConfig(config_section.Section):
     data: DataConfig = DataConfig()
     model: model_config.ModelConfig = model_config.ModelConfig()
     train: model_config.TrainConfig = model_config.TrainConfig()
+    tune: tune_section.TuneConfig = tune_section.TuneConfig()
     evaluate: evaluator_settings.EvaluateConfig = evaluator_settings.EvaluateConfig()
     serve: ServeConfig = ServeConfig()
     run: run_config.RunConfig = run_config.RunConfig()
@@ -60,6 +61,8 @@ class PipelineConfig(config_section.Section):
     @pydantic.model_validator(mode="after")
     def _check(self) -> "PipelineConfig":
         model_config.check_norm(self.model, self.train)
+        trained = model_config.TrainerConfig(model=self.model, train=self.train)
+        tune_section.check(self.tune, trained)
         return self
 
     def to_json(self) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+from typing import Any
 
 import rich.tree
 import yaml
@@ -10,6 +11,7 @@ from rich.markup import escape
 
 from components import wire
 from foundation import artifact_paths, errors
+from model import tune_section
 from model.serve import model_folder
 from model.train import cost
 from pipeline.metadata import store
@@ -118,6 +120,8 @@ def _draw(found: Trace) -> rich.tree.Tree:
 
 def _draw_model(root: rich.tree.Tree, found: Trace) -> None:
     settings, info = _custom_config(found.trainer)
+    tuned = _tuned(found.trainer)
+    settings = tune_section.overlay(settings, tuned)
     model = found.trainer.outputs[wire.MODEL][0]
     node = root.add(f"model #{model.artifact_id} {escape(model.uri)}")
     node.add(f"trained by {_who(found.trainer)}")
@@ -126,6 +130,8 @@ def _draw_model(root: rich.tree.Tree, found: Trace) -> None:
     if start := settings.get("train", {}).get("init_from"):
         content = info.get(wire.INITIAL_WEIGHTS, "unknown")
         node.add(f"started from {escape(str(start))} (SHA-256 {content[:16]})")
+    if tuned:
+        node.add(f"tuned {escape(tune_section.told(tuned))}")
     configuration = node.add(f"config {settings.get('name', '')}")
     text = yaml.safe_dump(
         {key: value for key, value in settings.items() if key != "name"},
@@ -183,6 +189,16 @@ def _custom_config(trainer: store.Execution) -> tuple[dict, dict[str, str]]:
     # Models of earlier versions have all of it in what the Trainer was told.
     text = info.get(wire.TRAINER_CONFIG) or custom.get(wire.TRAINER_CONFIG, "{}")
     return json.loads(text), info
+
+
+def _tuned(trainer: store.Execution) -> dict[str, Any]:
+    """The values that the Trainer took from a Tuner; empty where they are not here."""
+    for artifact in trainer.inputs.get(wire.HYPERPARAMETERS, []):
+        file = artifact_paths.of(artifact.uri) / wire.HYPERPARAMETERS_FILE
+        # A store would be asked over the network, maybe without a key to it.
+        if isinstance(file, pathlib.Path) and file.is_file():
+            return json.loads(file.read_text(encoding="utf-8"))["values"]
+    return {}
 
 
 def _who(execution: store.Execution) -> str:

@@ -4,10 +4,12 @@ import sys
 import compiled_kfp
 
 from pipeline import clean_ups
+from pipeline.cluster import kubeflow
 
 
 def test_every_clean_up_is_of_a_node_in_the_graph():
-    assert clean_ups.BY_NODE.keys() <= compiled_kfp.upstream_by_tfx().keys()
+    settings = compiled_kfp.settings(tune=compiled_kfp.TUNE)
+    assert clean_ups.BY_NODE.keys() <= kubeflow.dag_of(settings).upstream.keys()
 
 
 def test_whoever_watches_a_node_gets_them_without_tensorflow():

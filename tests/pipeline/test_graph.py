@@ -225,3 +225,37 @@ def test_norms_of_weights_are_refused_where_there_are_no_weights(preset):
     settings = config_file.load(preset)
     with pytest.raises(errors.ConfigError, match="frozen_batch.*train.init_from"):
         graph.create_pipeline(settings, LOCATIONS)
+
+
+TUNE = {"trials": 2, "search": {"train.learning_rate": {"min": 0.1, "max": 0.2}}}
+
+
+def tuned(**others):
+    values = {"name": "a", "model": NETWORK.model_dump(), "tune": TUNE, **others}
+    return compiled(config.PipelineConfig.model_validate(values))
+
+
+def test_with_trials_a_tuner_stands_before_the_trainer_and_hands_on_its_best(nodes):
+    found = tuned()
+    assert sorted(found) == sorted([*NODES, "Tuner"])
+    assert set(found["Tuner"].upstream_nodes) == {"CocoExampleGen", "Transform"}
+    assert "Tuner" in found["Trainer"].upstream_nodes
+    (channel,) = found["Trainer"].inputs.inputs["hyperparameters"].channels
+    assert channel.output_key == "best_hyperparameters"
+    assert "code_digest" in parameters(found["Tuner"])
+    for node in NODES:
+        assert parameters(found[node]) == parameters(nodes[node]), node
+
+
+def test_another_search_tunes_anew_and_changes_no_other_node():
+    before, after = tuned(), tuned(tune={**TUNE, "seed": 1})
+    names = before.keys()
+    differing = [n for n in names if parameters(before[n]) != parameters(after[n])]
+    assert differing == ["Tuner"]
+
+
+def test_the_length_of_the_training_does_not_tune_anew_when_trials_have_their_own():
+    tune = {**TUNE, "steps": 5}
+    one, other = (tuned(tune=tune, train={"steps": steps}) for steps in (7, 8))
+    assert parameters(one["Tuner"]) == parameters(other["Tuner"])
+    assert parameters(one["Trainer"]) != parameters(other["Trainer"])

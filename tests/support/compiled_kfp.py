@@ -37,6 +37,10 @@ CLUSTER = {
         }
     },
 }
+TUNE = {
+    "trials": 2,
+    "search": {"train.learning_rate": {"min": 1e-5, "max": 1e-3, "scale": "log"}},
+}
 
 
 def settings(cluster=None, **others):

@@ -110,3 +110,20 @@ def test_a_failing_node_is_one_message_with_the_log_and_exit_code_1(
     assert "CocoExampleGen failed: ZeroDivisionError: a bug of ours" in done.stderr
     log = done.stderr.strip().split(": ")[-1]
     assert "Traceback" in pathlib.Path(log).read_text()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "lacking"),
+    [
+        ([], "tune.trials and tune.search"),
+        (["--set", "tune.search={train.xla: {values: [true]}}"], "tune.trials: not"),
+        (["--set", "tune.trials=2"], "tune.search empty"),
+    ],
+)
+def test_tuning_nothing_is_refused_with_an_example(data, tmp_path, overrides, lacking):
+    done = m2f(
+        *("tune", "--data", data, "--config", "demo.yaml"),
+        *("--workspace", tmp_path / "workspace", *overrides),
+    )
+    assert_refused(done, lacking, "tune: {trials: 8", "train.learning_rate")
+    assert not (tmp_path / "workspace").exists()

@@ -144,3 +144,13 @@ def test_the_script_writes_what_the_command_writes(tmp_path):
     said = f"{by_script}: {len(upstream)} nodes, {edges} edges, image i:1\n"
     assert done.stdout == said
     assert by_script.read_bytes() == by_call.read_bytes()
+
+
+def test_a_tuner_is_a_task_of_its_own_between_transform_and_trainer(tmp_path):
+    cluster = {**compiled_kfp.CLUSTER, "nodes": {"Tuner": {"cpu": "3"}}}
+    settings = compiled_kfp.settings(cluster, tune=compiled_kfp.TUNE)
+    kubeflow.compile_yaml(settings, tmp_path / "tuned.yaml")
+    found = compiled_kfp.Compiled(tmp_path / "tuned.yaml")
+    assert "transform" in found.tasks["tuner"]["dependentTasks"]
+    assert "tuner" in found.tasks["trainer"]["dependentTasks"]
+    assert found.container("Tuner")["resources"]["resourceCpuRequest"] == "3"

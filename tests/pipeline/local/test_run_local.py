@@ -224,3 +224,28 @@ def test_a_training_that_starts_from_the_pushed_model_names_it_and_another_train
     # The same content as a newer version is another start, that the lineage names.
     shutil.copytree(version, version.with_name(str(int(version.name) + 1)))
     assert run(data, space, *own)[0]["Trainer"] == "ran"
+
+
+SEARCH = "{train.learning_rate: {min: 0.0001, max: 0.01, scale: log}}"
+
+
+@pytest.mark.slow
+def test_the_best_of_the_trials_is_trained_with_and_a_second_run_tunes_nothing(
+    data, tmp_path
+):
+    space = workspace.Workspace(tmp_path)
+    space.create()
+    tune = ("tune.trials=2", "tune.steps=2", f"tune.search={SEARCH}")
+    states, outcome = run(data, space, *tune)
+    assert (states["Tuner"], states["Trainer"]) == ("ran", "ran")
+    assert "of 2 trials that came to an end" in outcome.tuned
+    (results,) = tmp_path.glob("artifacts/**/tuner_results.json")
+    best, other = json.loads(results.read_text())
+    assert best["score"] >= other["score"]
+    info = saved_model.read_info(pathlib.Path(outcome.model) / "Format-Serving")
+    trained = json.loads(info["config"])["train"]
+    assert trained["learning_rate"] == best["train.learning_rate"]
+    assert trained["epochs"] == 1, "the length is the Trainer's own"
+    assert not any((results.parents[2] / "unfinished").iterdir())
+    states, _ = run(data, space, *tune)
+    assert (states["Tuner"], states["Trainer"]) == ("cached", "cached")

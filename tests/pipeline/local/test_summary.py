@@ -143,3 +143,17 @@ def test_a_few_warnings_of_the_data_gate_are_told_in_a_line_each(tmp_path):
         "data      warning: third",
     ]
     assert "          and 2 more warning(s)" in lines
+
+
+def test_a_tuned_run_names_the_best_values_and_the_trials(tmp_path):
+    metadata = finished(tmp_path, blessed=True)
+    rows = [
+        {"trial_id": "1", "score": 0.25, "train.learning_rate": 0.001},
+        {"trial_id": "0", "score": 0.125, "train.learning_rate": 0.01},
+    ]
+    (tmp_path / "tuner_results.json").write_text(json.dumps(rows))
+    results = mlmd.artifact("TunerResults", str(tmp_path))
+    ml = mlmd.written(tmp_path / "metadata.sqlite")
+    mlmd.record(ml, "monday", "Tuner", {}, {"tuner_results": results})
+    text = shown(tmp_path, summary.read(metadata, "monday"))
+    assert "tuned     train.learning_rate 0.001: mask AP 0.250, the best of 2" in text

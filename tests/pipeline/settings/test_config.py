@@ -16,9 +16,9 @@ def sections(section):
 
 def test_no_field_of_any_section_can_be_set_and_no_key_added():
     found = list(sections(config.PipelineConfig()))
-    # The whole, its seven sections, those of model and train (with colour jitter
+    # The whole, its eight sections, those of model and train (with colour jitter
     # and validation), those of kubeflow, the gate and its eight checks.
-    assert len(found) == 1 + 7 + 7 + 4 + 1 + 8
+    assert len(found) == 1 + 8 + 7 + 4 + 1 + 8
     for section in found:
         for name in type(section).model_fields:
             with pytest.raises(pydantic.ValidationError, match="frozen"):

@@ -117,3 +117,12 @@ def test_epochs_over_a_preset_with_steps_say_how_to_leave_the_steps_out():
     overrides = ["train.epochs=3", "train.steps=null"]
     settings = config_file.load("small.yaml", overrides)
     assert (settings.train.steps, settings.train.epochs) == (None, 3)
+
+
+def test_a_search_that_cannot_be_made_names_its_key():
+    search = "{train.learning_rate: {min: -1, max: 1}}"
+    with pytest.raises(errors.ConfigError, match=r"search.train.learning_rate: got -1"):
+        config_file.load("demo.yaml", [f"tune.search={search}"])
+    unknown = "{train.learning_rate: {minimum: 1, max: 2}}"
+    with pytest.raises(errors.ConfigError, match=r"unknown key. Known here: min, max"):
+        config_file.load("demo.yaml", [f"tune.search={unknown}"])

@@ -31,7 +31,16 @@ def telling_model(folder):
     (extra / "info.json").write_text(json.dumps(info))
 
 
-def run(ml, name, *, pushed=1, baseline=None, serving="/serving/demo", start=None):
+def run(
+    ml,
+    name,
+    *,
+    pushed=1,
+    baseline=None,
+    serving="/serving/demo",
+    start=None,
+    tuned=None,
+):
     """Writes a run of all nodes, whose artifacts carry its name.
 
     Returns:
@@ -64,7 +73,7 @@ def run(ml, name, *, pushed=1, baseline=None, serving="/serving/demo", start=Non
         ),
         "Transform": ({"examples": examples}, {"transform_graph": graph}, {}),
         "Trainer": (
-            {"examples": examples, "transform_graph": graph},
+            {"examples": examples, "transform_graph": graph, **(tuned or {})},
             {"model": model},
             {"custom_config": config},
         ),
@@ -194,3 +203,16 @@ def test_what_training_started_from_is_told(ml, tmp_path):
     assert "started from serving/old/7 (SHA-256 0123456789abcdef)" in (
         console.file.getvalue()
     )
+
+
+def test_tuned_values_stand_in_the_configuration_that_was_trained(ml, tmp_path):
+    best = {"space": [], "values": {"train.learning_rate": 0.125}}
+    (tmp_path / "best_hyperparameters.txt").write_text(json.dumps(best))
+    artifact = mlmd.artifact("HyperParameters", str(tmp_path))
+    mlmd.record(ml, "1", "Tuner", {}, {"best_hyperparameters": artifact})
+    run(ml, "1", tuned={"hyperparameters": artifact})
+    console = rich.console.Console(file=io.StringIO(), width=200)
+    console.print(lineage.tree(opened(tmp_path), None))
+    text = console.file.getvalue()
+    assert "tuned train.learning_rate 0.125\n" in text
+    assert "learning_rate: 0.125" in text
