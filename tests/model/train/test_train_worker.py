@@ -99,6 +99,7 @@ def call(
         )
         return {
             "custom_config": {"config": settings.model_dump_json()},
+            "hyperparameters": None,
             "train_files": [file],
             "eval_files": [],
             "transform_graph_path": str(transform_graph),

@@ -102,6 +102,7 @@ def test_the_model_is_that_of_the_nodes_bit_for_bit(out, tmp_path):
     run_fn.run_fn(
         types.SimpleNamespace(
             custom_config=node_settings.of_trainer(wanted),
+            hyperparameters=None,
             train_files=[f"{examples}/train/*"],
             eval_files=[f"{examples}/eval/*"],
             transform_graph_path=graph,
