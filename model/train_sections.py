@@ -49,7 +49,8 @@ class AugmentConfig(config_section.Section):
         quarter_turns: turns the crop by 0, 90, 180 or 270 degrees at equal odds, for
             pictures from above, of things that lie any way round.
         copy_paste: probability that objects of another image, augmented by itself, are
-            put on top. Doubles the images that are read and decoded.
+            put on top. Doubles the images that are read and decoded, and of several
+            workers each makes the whole batch.
     """
 
     crop_size: config_section.PositiveInt = 1024

@@ -4,6 +4,7 @@ A trial that was made is not made again, and one that was interrupted goes on: b
 kept in the folder of the search.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -43,6 +44,7 @@ class Trials(base_tuner.BaseTuner):
         is_over: Callable[[], None] = lambda: None,
     ):
         self._settings = settings
+        self._root = folder
         self._judged = judged
         self._is_over = is_over
         super().__init__(
@@ -63,10 +65,12 @@ class Trials(base_tuner.BaseTuner):
         except keras_tuner.errors.FatalError as error:
             raise error.__cause__ or error from None
         if self._best() is None:
+            # What failed may do better when it is asked for again: memory is free now.
+            artifact_paths.remove_tree(self._root, missing_ok=True)
             raise errors.PipelineError(
                 f"none of {len(self.oracle.trials)} trials came to an end; the log has "
-                "the reason of each. Lower what tune.search has of "
-                "train.learning_rate, or raise tune.steps."
+                "the reason of each. Free memory, lower what tune.search has of "
+                "train.learning_rate, or raise tune.steps; the search begins anew."
             )
         self._is_over()
 
@@ -162,7 +166,18 @@ def space(
         if not tried.is_range:
             found.Choice(key, list(tried.values))
             continue
-        draw = found.Int if isinstance(tried.values[0], int) else found.Float
-        step = search.step and type(tried.values[0])(search.step)
-        draw(key, *tried.values, step=step, sampling=search.scale)
+        low, high = tried.values
+        if isinstance(low, float) and search.step and search.scale == "linear":
+            # keras-tuner's own count loses the upper end to rounding.
+            found.Choice(key, _steps(low, high, search.step), ordered=True)
+            continue
+        draw = found.Int if isinstance(low, int) else found.Float
+        step = search.step and type(low)(search.step)
+        draw(key, low, high, step=step, sampling=search.scale)
     return found
+
+
+def _steps(low: float, high: float, step: float) -> list[float]:
+    """From `low` in steps, `high` included if a step ends there."""
+    count = math.floor((high - low) / step + 1e-8) + 1
+    return [min(round(low + place * step, 12), high) for place in range(count)]

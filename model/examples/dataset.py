@@ -43,7 +43,7 @@ def train_dataset(
         start_step: where to go on, in steps; the batches are then those that an
             uninterrupted run would have seen.
         share: places in the batch whose pixels this process needs, None for all.
-            Pixels and masks of the others are 0; their counts and classes are there.
+            Others have counts and classes; pixels and masks of 0 without copy-paste.
 
     Returns:
         Dictionaries of

@@ -108,7 +108,7 @@ class Checkpoints:
         if step == self._saved and not is_changed:
             return
         if bad := self._state.nonfinite():
-            raise errors.PipelineError(
+            raise errors.TrialError(
                 f"training stopped at step {step}: {len(bad)} weights are not finite, "
                 f"the first is {bad[0]}. Nothing of it was saved. Lower "
                 "train.learning_rate; the last checkpoint is intact."

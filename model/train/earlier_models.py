@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pydantic
 import tensorflow as tf
+from google.protobuf import message
 from tensorflow.core.protobuf import saved_model_pb2
 
 from foundation import artifact_paths, artifact_trees, errors
@@ -31,6 +32,14 @@ _PREFIX = re.compile(r"ckpt-(\d+)(?:\.json)?")
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _WEIGHTS, _AVERAGES = "weights/", "extras/averages/"
 _VARIABLES = "_variables"  # of `export.ServingModule`
+# What reading torn files may raise.
+_DAMAGE = (
+    tf.errors.OpError,
+    message.DecodeError,
+    ValueError,
+    LookupError,
+    TypeError,
+)
 _KINDS = (
     "wanted imagenet, a file that `m2f weights convert` wrote, a pushed model "
     "(workspace/serving/NAME, or a version below it) or a training's checkpoints "
@@ -158,7 +167,7 @@ def _named(place: str) -> Iterator[None]:
         yield
     except (errors.ModelFileError, errors.WeightsError, manifest.DamageError) as error:
         raise errors.WeightsError(f"train.init_from {place}: {error}") from None
-    except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
+    except _DAMAGE as error:
         reason = " ".join(str(error).split())[:300]
         raise errors.WeightsError(
             f"train.init_from {place}: cannot be read: {reason}. Copy all of it again."

@@ -130,8 +130,8 @@ def group(
 
     Args:
         stages: names of the backbone's parts, the first to see an image first
-            (`staged.StagedBackbone.part_names`). What lies in none of them, such as the
-            norm of a stage's output, has the rate of the last.
+            (`staged.StagedBackbone.part_names`). What lies in none of them has the rate
+            of the last.
     """
     parts = path.split("/")
     is_exempt = parts[-1] in _WITHOUT_DECAY

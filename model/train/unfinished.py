@@ -71,13 +71,19 @@ def folder_of(
 def require_same(folder: artifact_paths.Path, training: Mapping[str, Any]) -> None:
     """Refuses a folder that holds another training; the classes are not compared.
 
+    Nor is the length of one whose images are not counted yet; `Checkpoints` compares it
+    when they are.
+
     Raises:
         ConfigError: naming what differs.
     """
     found = _newest(folder)
     if found is None:
         return
-    known = ({**each, CLASSES: None} for each in (found.training, training))
+    unknown = {CLASSES: None}
+    if not isinstance(training["train.steps"], int):
+        unknown |= dict.fromkeys(("train.steps", "train.epochs"))
+    known = ({**each, **unknown} for each in (found.training, training))
     if changes := differences.between(*known):
         raise errors.ConfigError(
             f"{folder}: holds a training, at step {found.step}, of another "

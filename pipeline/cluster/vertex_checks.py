@@ -128,6 +128,12 @@ def _running_problems(settings: config.PipelineConfig) -> Iterator[str]:
             "kubeflow.workers: TFX's runner gives a node one machine on Vertex AI. Use "
             "a machine with more GPUs and train.distribution=mirrored."
         )
+    if settings.tune.trials:
+        yield (
+            "tune.trials: a search keeps its trials below the node's folder, which "
+            "TFX's runner does not name on Vertex AI. Tune elsewhere and set the best "
+            "values."
+        )
     if run.beam_runner != "local":
         yield (
             f"run.beam_runner {run.beam_runner}: nodes on Vertex AI reach Cloud "

@@ -122,6 +122,9 @@ def test_no_trial_that_came_to_an_end_is_an_error(tmp_path, told):
         search.search()
     assert "mask AP is undefined" in told[0]
     assert not ends
+    again = Objective()  # what was in the way may be gone
+    trials.Trials(tune(2), SETTINGS, tmp_path, again).search()
+    assert len(again.rates) == 2
 
 
 @pytest.mark.parametrize("fault", [KeyboardInterrupt(), OSError("the disk is full")])
@@ -159,6 +162,7 @@ def test_the_space_is_that_of_the_section():
         **{
             "train.batch_size": {"min": 2, "max": 8, "step": 2},
             "train.augment.max_scale": {"min": 1, "max": 2},
+            "train.augment.copy_paste": {"min": 0, "max": 0.6, "step": 0.2},
             "train.schedule": {"values": ["step", "cosine"]},
         }
     )
@@ -166,6 +170,7 @@ def test_the_space_is_that_of_the_section():
     rate, batch = found["train.learning_rate"], found["train.batch_size"]
     assert (rate.min_value, rate.max_value, rate.sampling) == (1e-5, 1e-2, "log")
     assert list(batch.values) == [2, 4, 6, 8]
+    assert found["train.augment.copy_paste"].values == [0.0, 0.2, 0.4, 0.6]
     drawn = found["train.augment.max_scale"].prob_to_value(0.5)
     assert drawn == pytest.approx(1.5)
     assert found["train.schedule"].values == ["step", "cosine"]

@@ -1,4 +1,5 @@
 import json
+import os
 import pathlib
 import shutil
 
@@ -183,6 +184,14 @@ def test_a_model_of_settings_that_are_not_known_is_refused(version, tmp_path):
 def test_a_torn_model_is_one_line(version, tmp_path):
     copy = shutil.copytree(version, tmp_path / "7")
     (copy / "variables" / "variables.index").write_bytes(b"torn")
+    with pytest.raises(errors.WeightsError, match=r"train.init_from .*7: cannot be re"):
+        earlier_models.read(earlier_models.find(str(copy)))
+
+
+@pytest.mark.parametrize("size", [0, 100])
+def test_a_graph_cut_short_is_one_line(version, tmp_path, size):
+    copy = shutil.copytree(version, tmp_path / "7")
+    os.truncate(copy / "saved_model.pb", size)
     with pytest.raises(errors.WeightsError, match=r"train.init_from .*7: cannot be re"):
         earlier_models.read(earlier_models.find(str(copy)))
 

@@ -120,3 +120,11 @@ def test_a_folder_of_another_training_is_refused_but_not_for_its_classes(tmp_pat
     unfinished.require_same(folder, described(steps=10))
     with pytest.raises(errors.ConfigError, match="at step 5.*train.steps was 10 and"):
         unfinished.require_same(folder, described(steps=11))
+
+
+@pytest.mark.parametrize("length", [{"steps": "auto"}, {"epochs": 3}])
+def test_a_length_that_is_not_known_yet_is_not_compared(tmp_path, length):
+    folder = saved(tmp_path, described(steps=10))
+    unfinished.require_same(folder, described(**length))
+    with pytest.raises(errors.ConfigError, match="train.seed was 0 and is 1"):
+        unfinished.require_same(folder, described(**length, seed=1))

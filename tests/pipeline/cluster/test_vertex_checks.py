@@ -44,6 +44,16 @@ from pipeline.settings import config_file
             {"run": {"beam_runner": "flink", "beam_args": ["--x=1"]}},
             "beam_runner fl",
         ),
+        (
+            {},
+            {
+                "tune": {
+                    "trials": 2,
+                    "search": {"train.learning_rate": {"values": [1e-4, 1e-3]}},
+                }
+            },
+            "tune.trials: a search keeps its trials",
+        ),
         ({"workers": 2}, {}, "kubeflow.workers: TFX's runner gives a node one machine"),
         (
             {"annotations": {"a": "b"}},
