@@ -9,10 +9,11 @@ ALL = dict(inspect.getmembers(errors, inspect.isclass))
 OF_USERS = [kind for kind in ALL.values() if issubclass(kind, errors.UserError)]
 
 
-def test_every_error_but_one_is_for_the_user_to_put_right():
-    # The command line ends with 2 for these and with 1 for the other.
+def test_every_error_but_those_of_the_work_is_for_the_user_to_put_right():
+    # The command line ends with 2 for these and with 1 for the others.
     assert set(ALL.values()) - set(OF_USERS) == {
         errors.PipelineError,
+        errors.TrialError,
         errors.Interrupted,
     }
     assert len(OF_USERS) > 1
