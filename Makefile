@@ -39,7 +39,7 @@ $(STAMP): requirements/lock.txt
 demo: setup ## Train, bless and push a model on generated data (about 8 minutes on 2 cores)
 	@$(BIN)/m2f demo --workspace $(WORKSPACE)
 
-test: setup ## The test suite (about 12 minutes on 2 cores)
+test: setup ## The test suite (about 20 minutes on 2 cores)
 	@$(PYTEST)
 	@$(BIN)/python tests/support/other_kernels.py $(PYTEST) -m 'onednn and not slow'
 

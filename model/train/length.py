@@ -6,8 +6,8 @@
 
 says, at least 12 and at most 600 times, and in 500 steps at least. COCO's 118,000
 images are seen 50 times, as in the paper (section 4.1), and 14 images 343 times,
-1,200 steps of batch 4, in most of which photos of nuts were learned; the power makes a
-line of the two. More images need fewer
+1,200 steps of batch 4; the power makes a line of the two. No training by it was
+measured. More images need fewer
 epochs and yet more steps in all. The least number of steps lets a large batch of few
 images still learn; the bounds of the epochs keep both ends from running away.
 """

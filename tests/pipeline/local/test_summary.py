@@ -5,30 +5,11 @@ import shutil
 import mlmd
 import pytest
 import rich.console
+import told_cost
 
 from pipeline.local import run_local, summary, workspace
 from pipeline.metadata import store
 from pipeline.nodes import node_launch
-
-COST = {
-    "attempts": 2,
-    "seconds": 90.0,
-    "device_seconds": 180.0,
-    "images_per_second": 2.5,
-    "waiting_share": 0.25,
-    "matching_share": 0.125,
-    "peak_memory_bytes": 3_000_000_000,
-    "peak_device_bytes": None,
-}
-TOLD = "90 s in 2 attempts, 180 device seconds, 2.5 images/s, 25.0% waiting for data"
-
-
-def telling_model(folder):
-    """What is left of a served model that says what its training cost."""
-    extra = folder / "assets.extra"
-    extra.mkdir(parents=True)
-    info = {"training": json.dumps({"cost": COST})}
-    (extra / "info.json").write_text(json.dumps(info))
 
 
 def finished(folder, *, blessed, pusher="COMPLETE", warnings=()):
@@ -103,10 +84,10 @@ def test_a_pushed_run_names_its_numbers_reasons_and_folders(tmp_path):
 
 
 def test_the_cost_of_the_training_is_told(tmp_path):
-    telling_model(tmp_path / "model" / "Format-Serving")
+    told_cost.telling_model(tmp_path / "model" / "Format-Serving")
     outcome = summary.read(finished(tmp_path, blessed=False), "monday")
-    assert outcome.cost == COST
-    assert f"cost      {TOLD}" in shown(tmp_path, outcome)
+    assert outcome.cost == told_cost.COST
+    assert f"cost      {told_cost.TOLD}" in shown(tmp_path, outcome)
 
 
 def test_a_refused_run_says_where_the_trained_model_stays(tmp_path):

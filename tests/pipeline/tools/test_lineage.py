@@ -5,30 +5,11 @@ import pathlib
 import mlmd
 import pytest
 import rich.console
+import told_cost
 
 from foundation import artifact_paths, errors
 from pipeline.metadata import store
 from pipeline.tools import lineage
-
-COST = {
-    "attempts": 2,
-    "seconds": 90.0,
-    "device_seconds": 180.0,
-    "images_per_second": 2.5,
-    "waiting_share": 0.25,
-    "matching_share": 0.125,
-    "peak_memory_bytes": 3_000_000_000,
-    "peak_device_bytes": None,
-}
-TOLD = "90 s in 2 attempts, 180 device seconds, 2.5 images/s, 25.0% waiting for data"
-
-
-def telling_model(folder):
-    """What is left of a served model that says what its training cost."""
-    extra = folder / "assets.extra"
-    extra.mkdir(parents=True)
-    info = {"training": json.dumps({"cost": COST})}
-    (extra / "info.json").write_text(json.dumps(info))
 
 
 def run(
@@ -184,13 +165,13 @@ def test_a_model_that_was_not_pushed_is_refused_with_those_that_were(ml, tmp_pat
 def test_the_cost_is_read_from_the_model_that_was_pushed(ml, tmp_path):
     run(ml, "1", serving=tmp_path)
     run(ml, "2", serving="gs://bucket/serving/demo")
-    telling_model(tmp_path / "1")
+    told_cost.telling_model(tmp_path / "1")
     texts = []
     for place in (tmp_path / "1", artifact_paths.of("gs://bucket/serving/demo/2")):
         console = rich.console.Console(file=io.StringIO(), width=200)
         console.print(lineage.tree(opened(tmp_path), place))
         texts.append(console.file.getvalue())
-    assert f"cost {TOLD}" in texts[0]
+    assert f"cost {told_cost.TOLD}" in texts[0]
     assert (
         "cost unknown here; the model keeps it: gs://bucket/serving/demo/2" in texts[1]
     )
