@@ -4,6 +4,7 @@ A trial that was made is not made again, and one that was interrupted goes on: b
 kept in the folder of the search.
 """
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,9 +21,39 @@ from model import config, tune_section
 OBJECTIVE = "mask_ap"
 _PROJECT = "search"
 _TRAINING = "training"
+# What other values may do better: too high a rate, a batch that the devices cannot
+# share, a network that does not take the weights.
+_OF_THE_VALUES = (
+    errors.TrialError,
+    errors.ConfigError,
+    errors.WeightsError,
+    pydantic.ValidationError,
+)
 
 # Trains on settings in a folder and gives the mask AP of the best step.
 Judged = Callable[[config.TrainerConfig, artifact_paths.Path], float]
+
+
+class _WrittenWhole(keras_tuner.Oracle):
+    """An oracle whose files are whole whenever the process is killed.
+
+    keras-tuner writes them in place, and cannot read half of one.
+    """
+
+    def save(self) -> None:
+        _write(self._get_oracle_fname(), self)
+
+    def _save_trial(self, trial: trial_module.Trial) -> None:
+        folder = artifact_paths.of(self._get_trial_dir(trial.trial_id))
+        _write(str(folder / "trial.json"), trial)
+
+
+class _Random(_WrittenWhole, keras_tuner.oracles.RandomSearchOracle):
+    """Draws values by lot."""
+
+
+class _Bayesian(_WrittenWhole, keras_tuner.oracles.BayesianOptimizationOracle):
+    """Draws values where earlier trials promise most."""
 
 
 class Trials(base_tuner.BaseTuner):
@@ -47,11 +78,13 @@ class Trials(base_tuner.BaseTuner):
         self._root = folder
         self._judged = judged
         self._is_over = is_over
+        self._reason = "see the log"
         super().__init__(
             oracle=_oracle(tune, settings),
             directory=str(folder),
             project_name=_PROJECT,
         )
+        self._forget_half_begun()
 
     def search(self, *arguments: Any, **named: Any) -> None:
         """Makes all trials that are not made yet.
@@ -68,15 +101,19 @@ class Trials(base_tuner.BaseTuner):
             # What failed may do better when it is asked for again: memory is free now.
             artifact_paths.remove_tree(self._root, missing_ok=True)
             raise errors.PipelineError(
-                f"none of {len(self.oracle.trials)} trials came to an end; the log has "
-                "the reason of each. Free memory, lower what tune.search has of "
-                "train.learning_rate, or raise tune.steps; the search begins anew."
+                f"none of {len(self.oracle.trials)} trials came to an end, the last "
+                f"because: {self._reason}. Change what tune.search has of it, free "
+                "memory, or raise tune.steps; the search begins anew."
             )
         self._is_over()
 
     def on_search_begin(self) -> None:
         # Else keras-tuner would not find a first trial that was interrupted.
         self.save()
+
+    def save(self) -> None:
+        self.oracle.save()
+        _write(self._get_tuner_fname(), self)
 
     def run_trial(self, trial: trial_module.Trial, **_: Any) -> dict[str, float]:
         """Trains with the values of a trial; `mask_ap`."""
@@ -89,8 +126,9 @@ class Trials(base_tuner.BaseTuner):
             best = ", the best" if before is None or mask_ap > before else ""
             progress.tell(f"{what}: mask AP {mask_ap:.3f}{best}")
             return {OBJECTIVE: mask_ap}
-        except (errors.TrialError, pydantic.ValidationError) as error:
+        except _OF_THE_VALUES as error:
             reason = " ".join(str(error).split())
+            self._reason = reason.rstrip(".")
             progress.tell(f"{what}: failed: {reason}")
             raise keras_tuner.errors.FailedTrialError(reason) from error
         except Exception as error:
@@ -107,6 +145,14 @@ class Trials(base_tuner.BaseTuner):
 
     def results_summary(self, num_trials: int = 10) -> None:
         """Nothing: every trial was told."""
+
+    def _forget_half_begun(self) -> None:
+        """Trials that were written down in the moment before the oracle knew them.
+
+        They would be counted and never made.
+        """
+        for trial_id in set(self.oracle.trials) - set(self.oracle.start_order):
+            del self.oracle.trials[trial_id]
 
     def _mask_ap(self, trial: trial_module.Trial, values: Mapping[str, Any]) -> float:
         settings = tune_section.overlaid(self._settings, values)
@@ -130,10 +176,7 @@ class Trials(base_tuner.BaseTuner):
 def _oracle(
     tune: tune_section.TuneConfig, settings: config.TrainerConfig
 ) -> keras_tuner.Oracle:
-    kind = {
-        "random": keras_tuner.oracles.RandomSearchOracle,
-        "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
-    }[tune.strategy]
+    kind = {"random": _Random, "bayesian": _Bayesian}[tune.strategy]
     found = kind(
         objective=keras_tuner.Objective(OBJECTIVE, "max"),
         max_trials=tune.trials,
@@ -144,6 +187,13 @@ def _oracle(
     )
     found.verbose = 0
     return found
+
+
+def _write(
+    place: str, kept: keras_tuner.Oracle | base_tuner.BaseTuner | trial_module.Trial
+) -> None:
+    content = json.dumps(kept.get_state()).encode()
+    artifact_paths.write_whole(artifact_paths.of(place), content)
 
 
 def _spread(seed: int) -> int:

@@ -101,11 +101,14 @@ def pixels_to_network(
         images: uint8 [B, H, W, 3], RGB.
         mean, std: float32 [3] of RGB values 0..255.
     """
-    shape = tf.shape(images)
-    tf.debugging.assert_positive(
-        shape[1:3],
+    checked = tf.debugging.assert_positive(
+        tf.shape(images)[1:3],
         "images must be at least 1 px high and wide, their shape is [B, H, W, 3]",
     )
+    # In a graph nothing but this makes the resize wait for it and not fail in its place.
+    with tf.control_dependencies([checked]):
+        images = tf.identity(images)
+    shape = tf.shape(images)
     batch = shape[0]
     resized = resize_to_fit(images, data)
     size = tf.shape(resized)[None, 1:3]

@@ -2,8 +2,9 @@ import json
 
 import numpy as np
 import pytest
+from keras_tuner.src.engine import oracle as oracle_module
 
-from foundation import errors
+from foundation import artifact_paths, errors
 from model import config, trials, tune_section
 
 SETTINGS = config.TrainerConfig()
@@ -90,9 +91,12 @@ def test_checkpoints_of_a_trial_go_when_it_is_over(tmp_path, told):
     assert not any(folder.exists() for folder in objective.folders)
 
 
-def test_a_trial_that_fails_for_its_values_is_not_the_end_of_all(tmp_path, told):
-    losses = errors.TrialError("losses are not finite")
-    objective = Objective({0: losses, 1: losses, 2: losses, 3: losses})
+@pytest.mark.parametrize(
+    "kind", [errors.TrialError, errors.ConfigError, errors.WeightsError]
+)
+def test_a_trial_that_fails_for_its_values_is_not_the_end_of_all(tmp_path, told, kind):
+    fault = kind("losses are not finite")
+    objective = Objective(dict.fromkeys(range(4), fault))
     search = trials.Trials(tune(5), SETTINGS, tmp_path, objective)
     search.search()
     assert best(search) == objective.rates[4]
@@ -118,7 +122,7 @@ def test_no_trial_that_came_to_an_end_is_an_error(tmp_path, told):
     search = trials.Trials(
         tune(2), SETTINGS, tmp_path, lambda *_: np.nan, lambda: ends.append(1)
     )
-    with pytest.raises(errors.PipelineError, match="none of 2 trials came to an end"):
+    with pytest.raises(errors.PipelineError, match="none of 2 .* undefined"):
         search.search()
     assert "mask AP is undefined" in told[0]
     assert not ends
@@ -146,6 +150,61 @@ def test_what_interrupts_a_trial_is_raised_and_the_search_goes_on_from_there(
     trials.Trials(tune(), SETTINGS, tmp_path / "whole", whole).search()
     assert whole.rates == objective.rates[:at] + again.rates
     assert best(search) == max(whole.rates)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it on its way."""
+
+
+def test_a_search_that_is_killed_at_any_write_goes_on(tmp_path, told, monkeypatch):
+    whole = Objective()
+    trials.Trials(tune(), SETTINGS, tmp_path / "whole", whole).search()
+    write, counted = artifact_paths.write_whole, []
+
+    def killed_at(number, is_after):
+        def wrapped(path, content):
+            counted.append(path)
+            if is_after:
+                write(path, content)
+            if len(counted) == number:
+                raise Killed
+            if not is_after:
+                write(path, content)
+
+        return wrapped
+
+    monkeypatch.setattr(trials.artifact_paths, "write_whole", killed_at(0, True))
+    trials.Trials(tune(), SETTINGS, tmp_path / "counted", Objective()).search()
+    writes = len(counted)
+    assert writes > 6
+    for number in range(1, writes + 1):
+        for is_after in (False, True):
+            place = tmp_path / f"{number}{is_after}"
+            counted.clear()
+            monkeypatch.setattr(
+                trials.artifact_paths, "write_whole", killed_at(number, is_after)
+            )
+            with pytest.raises(Killed):
+                trials.Trials(tune(), SETTINGS, place, Objective()).search()
+            monkeypatch.setattr(trials.artifact_paths, "write_whole", write)
+            _lock_is_free()
+            search = trials.Trials(tune(), SETTINGS, place, Objective())
+            search.search()
+            tried = {
+                trial.hyperparameters.values["train.learning_rate"]
+                for trial in search.oracle.trials.values()
+            }
+            assert tried == set(whole.rates), (number, is_after)
+            assert best(search) == max(whole.rates)
+
+
+def _lock_is_free():
+    """keras-tuner's locks are of the process, which a real kill would end."""
+    for lock in oracle_module.LOCKS.values():
+        if lock.locked():
+            lock.release()
+    for oracle in oracle_module.THREADS:
+        oracle_module.THREADS[oracle] = None
 
 
 def test_a_finished_search_makes_no_trial_again(tmp_path, told):
