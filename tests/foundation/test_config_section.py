@@ -1,3 +1,5 @@
+from typing import Literal
+
 import pydantic
 import pytest
 
@@ -11,6 +13,10 @@ class Recipe(config_section.Section):
     rate: config_section.PositiveFloat = 1e-4
     decay: config_section.NonNegativeFloat = 0.05
     plain: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.999)
+    is_mixed: bool | None = False
+    tried: tuple[bool | int, ...] = ()
+    limit: float | Literal[False] = 1.0
 
 
 def test_a_value_once_set_stays():
@@ -57,6 +63,23 @@ def test_a_count_is_never_rounded():
     assert Recipe.model_validate({"images": 4.0}).images == 4
     with pytest.raises(pydantic.ValidationError, match="fractional part"):
         Recipe.model_validate({"images": 4.5})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("images", True), ("share", False), ("betas", [0.9, True]), ("plain", True)],
+)
+def test_a_truth_value_is_no_number(key, value):
+    with pytest.raises(pydantic.ValidationError, match=f"{key}\n.*no truth value"):
+        Recipe.model_validate({key: value})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("is_mixed", True), ("tried", (True, 2)), ("limit", False), ("images", 1)],
+)
+def test_a_truth_value_is_taken_where_one_is_wanted(key, value):
+    assert getattr(Recipe.model_validate({key: value}), key) == value
 
 
 def test_a_rate_may_be_written_as_yaml_reads_it_for_a_text():
