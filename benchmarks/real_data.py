@@ -3,9 +3,10 @@
     python -m benchmarks.real_data --data nuts=FOLDER --data facade=FOLDER --out RUNS
 
 Every run is `m2f run` with `small.yaml` and what its variant changes, in a process and
-a workspace of its own below RUNS, where it leaves `<set>-<variant>-<seed>.json`. A run
-that is there is not made again, so an interrupted series goes on. Writes
-benchmarks/REAL_DATA.md from all that are there.
+a workspace of its own below RUNS, where it leaves `<set>-<variant>-<seed>.json` (with
+`--steps N`: `<set>-<variant>-<N>-<seed>.json`). A run that is there is not made again,
+so an interrupted series goes on. Writes benchmarks/REAL_DATA.md from all that are
+there.
 """
 
 import argparse
@@ -42,6 +43,22 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "without averages": ("train.ema_decay=0",),
     "without copy-paste": ("train.augment.copy_paste=0",),
     "without turns": ("train.augment.quarter_turns=false",),
+    "without jitter": (
+        "train.augment.colour_jitter.brightness=0",
+        "train.augment.colour_jitter.contrast=0",
+        "train.augment.colour_jitter.saturation=0",
+    ),
+    "the paper's loss weights": (
+        "train.loss.class_weight=2.0",
+        "train.loss.no_object_weight=0.1",
+    ),
+    "class_balance 0.5": ("train.loss.class_balance=0.5",),
+    "backbone trained, layer_decay 0.7": (
+        "model.backbone.trained_stages=5",
+        "train.layer_decay=0.7",
+    ),
+    "schedule step": ("train.schedule=step",),
+    "schedule constant": ("train.schedule=constant",),
 }
 
 
@@ -57,6 +74,8 @@ class Run:
         minutes: of training, judgements included.
         images: of the eval split.
         machine: it ran on.
+        load: of that machine in the last 15 minutes of the run; about its number of
+            cores where nothing else ran.
     """
 
     name: str
@@ -70,6 +89,7 @@ class Run:
     minutes: float
     images: int
     machine: str
+    load: float
 
 
 def main() -> None:
@@ -79,16 +99,19 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=pathlib.Path, metavar="RUNS")
     parser.add_argument("--repeats", type=int, default=3, help="seeds of each variant")
     parser.add_argument("--variants", nargs="*", choices=VARIANTS, default=VARIANTS)
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--steps", type=int, help="shorter or longer than small.yaml")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     folders = dict(each.split("=", 1) for each in args.data)
+    changes = [f"train.steps={args.steps}"] if args.steps else []
     for seed in range(args.repeats):
         for variant in args.variants:
             for name, folder in folders.items():
-                place = args.out / f"{name}-{variant.replace(' ', '_')}-{seed}"
-                if not place.with_suffix(".json").exists():
-                    _make(name, folder, variant, seed, place, args.set)
+                words = [name, variant.replace(" ", "_"), str(seed)]
+                words[2:2] = [str(args.steps)] if args.steps else []
+                place = args.out / "-".join(words)
+                if not (args.out / f"{place.name}.json").exists():
+                    _make(name, folder, variant, seed, place, changes)
                     PAGE.write_text(page(stored(args.out)), encoding="utf-8")
     PAGE.write_text(page(stored(args.out)), encoding="utf-8")
 
@@ -106,16 +129,17 @@ def _make(
     sets = [part for each in (*settings, *changes) for part in ("--set", each)]
     command = [sys.executable, "-m", "pipeline", "run", "--data", folder]
     command += ["--config", str(SMALL), "--workspace", str(place), *sets]
+    log_file = place.with_name(f"{place.name}.log")
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    with place.with_suffix(".log").open("wb") as log:
+    with log_file.open("wb") as log:
         done = subprocess.run(
             command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
         )
     if done.returncode not in (0, 1):  # 1: not blessed
-        raise SystemExit(f"error: see {place.with_suffix('.log')}")
+        raise SystemExit(f"error: see {log_file}")
     run = _read(name, variant, seed, place)
     text = json.dumps(dataclasses.asdict(run), indent=1)
-    place.with_suffix(".json").write_text(text, encoding="utf-8")
+    place.with_name(f"{place.name}.json").write_text(text, encoding="utf-8")
     print(f"{name} {variant} seed {seed}: mask AP {run.mask_ap:.3f}", flush=True)
     shutil.rmtree(place)
 
@@ -139,6 +163,7 @@ def _read(name: str, variant: str, seed: int, workspace: pathlib.Path) -> Run:
         trained["seconds"] / 60,
         int(score["candidate"]["num_images"]),
         machine.describe(),
+        os.getloadavg()[2],
     )
 
 
@@ -168,16 +193,19 @@ def page(runs: Sequence[Run]) -> str:
         "model: the best judged step, chosen on the same eval split that it is scored",
         "on, so it is a little too good; the last step's is beside it. Repeats differ",
         f"in `train.seed`. The goal: {name} {mask_ap:.2f} in {minutes} minutes.",
+        "Minutes count where the load, the mean of the last 15 minutes, is about the",
+        "number of cores: beside other work a training waits.",
         "",
         f"Machine: {'; '.join(machines)}.",
         "",
         "| set | eval images | variant | repeats | mask AP | of each | AP50 | last "
-        "step | best step | minutes |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "step | best step | minutes | load |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     groups = collections.defaultdict(list)
     for run in runs:
-        groups[run.name, list(VARIANTS).index(run.variant)].append(run)
+        order = list(VARIANTS).index(run.variant)
+        groups[run.name, -run.steps, order].append(run)
     lines += [_row(groups[key]) for key in sorted(groups)]
     return "\n".join([*lines, ""])
 
@@ -197,6 +225,7 @@ def _row(runs: Sequence[Run]) -> str:
         f"{np.mean([run.last_mask_ap for run in runs]):.3f}",
         f"{np.mean([run.step for run in runs]):.0f} of {runs[0].steps}",
         f"{np.mean([run.minutes for run in runs]):.0f}",
+        f"{np.mean([run.load for run in runs]):.1f}",
     ]
     return f"| {' | '.join(cells)} |"
 

@@ -7,7 +7,7 @@ from benchmarks import real_data
 from pipeline.settings import config_file
 
 _RUN = real_data.Run(
-    "nuts", "small.yaml", 0, 0.5, 0.7, 0.4, 900, 1200, 20.0, 4, "a machine"
+    "nuts", "small.yaml", 0, 0.5, 0.7, 0.4, 900, 1200, 20.0, 4, "a machine", 2.0
 )
 
 
@@ -18,7 +18,7 @@ def test_a_line_has_the_mean_and_every_repeat():
         dataclasses.replace(_RUN, seed=1, mask_ap=0.25, minutes=10.0),
     ]
     row = "| nuts | 4 | small.yaml | 3 | **0.500** | 0.500, 0.250, 0.750 | 0.700 | "
-    assert f"{row}0.400 | 900 of 1200 | 20 |" in real_data.page(runs)
+    assert f"{row}0.400 | 900 of 1200 | 20 | 2.0 |" in real_data.page(runs)
 
 
 def test_variants_of_a_set_stand_together_as_they_are_listed():
@@ -31,6 +31,12 @@ def test_variants_of_a_set_stand_together_as_they_are_listed():
     found = [tuple(row.split(" | ")[each] for each in (0, 2)) for row in rows]
     names = ["small.yaml", "random weights", "without averages"]
     assert found == [(f"| {s}", v) for s in ("facade", "nuts") for v in names]
+
+
+def test_repeats_of_another_length_are_another_line():
+    runs = [_RUN, dataclasses.replace(_RUN, steps=600, step=550)]
+    found = real_data.page(runs)
+    assert found.index("900 of 1200") < found.index("550 of 600")
 
 
 def test_runs_are_read_back_as_they_were_stored(tmp_path):
