@@ -8,6 +8,9 @@ from PIL import Image
 
 CASES = 1000
 
+# Sizes are changed at random, too.
+pytestmark = pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+
 
 def mutated_jpeg(content, generator):
     """A few bytes changed, or the end cut off."""
