@@ -14,7 +14,7 @@ from model.loss import criterion
 from model.train import curves, validation
 
 _MOST_IMAGES = 16  # that a line names
-_MANY = 10  # images a second, from which on tenths tell nothing
+_MANY = 9.95  # images a second, from which on tenths tell nothing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,8 +197,8 @@ def _or_none(row: validation.Row | None) -> float | None:
 
 
 def in_digits(speed: float) -> str:
-    """`12`, `1.3`, `0.03`: images a second."""
-    return f"{speed:.0f}" if speed >= _MANY else f"{speed:.2g}"
+    """`12`, `8.0`, `0.031`: images a second."""
+    return f"{speed:.0f}" if speed >= _MANY else f"{speed:#.2g}"
 
 
 def _named(images: Sequence[int]) -> str:

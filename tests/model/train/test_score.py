@@ -45,7 +45,14 @@ def values(is_sound=True, **changes):
 
 @pytest.mark.parametrize(
     ("speed", "text"),
-    [(123.4, "123"), (10.0, "10"), (9.55, "9.6"), (1.0, "1"), (0.0312, "0.031")],
+    [
+        (123.4, "123"),
+        (10.0, "10"),
+        (9.97, "10"),
+        (9.55, "9.6"),
+        (8.02, "8.0"),
+        (0.0312, "0.031"),
+    ],
 )
 def test_few_images_a_second_are_told_with_decimals(speed, text):
     assert score.in_digits(speed) == text
