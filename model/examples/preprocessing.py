@@ -105,7 +105,7 @@ def pixels_to_network(
         tf.shape(images)[1:3],
         "images must be at least 1 px high and wide, their shape is [B, H, W, 3]",
     )
-    # In a graph nothing but this makes the resize wait for it and not fail in its place.
+    # In a graph the resize would not wait for it, and may fail in its place.
     with tf.control_dependencies([checked]):
         images = tf.identity(images)
     shape = tf.shape(images)

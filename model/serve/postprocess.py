@@ -2,16 +2,13 @@
 
 import tensorflow as tf
 
-from model.serve import rle_encoding
+from model.serve import mask_drawing
 
 NUM_DETECTIONS = "num_detections"  # int32 [B]
 SCORES = "scores"  # float32 [B, T], descending
 CLASS_INDEX = "class_index"  # int32 [B, T]
 BOXES = "boxes"  # float32 [B, T, 4], xywh_px
 MASKS_RLE = "masks_rle"  # string [B, T]
-
-# Masks are drawn at the original size a few at a time: 64 MB of float32 for each copy.
-_CHUNK_PIXELS = 1 << 24
 
 
 def detect(
@@ -77,7 +74,7 @@ def _detect_one(
     num_pairs = tf.minimum(tf.size(probs), max_detections)
     class_probs, pair = tf.math.top_k(tf.reshape(probs, [-1]), num_pairs)  # [T']
     queries, place = tf.unique(pair // num_classes)  # each mask is drawn once
-    drawn = _draw_masks(tf.gather(mask_logits, queries), to_original)
+    drawn = mask_drawing.draw(tf.gather(mask_logits, queries), *to_original)
     quality, boxes, rle = (tf.gather(value, place) for value in drawn)  # [T', ...]
 
     scores = class_probs * quality
@@ -102,69 +99,6 @@ def _detect_one(
         BOXES: padded(boxes, 0.0),
         MASKS_RLE: padded(rle, ""),
     }
-
-
-def _draw_masks(
-    mask_logits: tf.Tensor, to_original: tuple[tf.Tensor, tf.Tensor]
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Draws float32 [U, h, w] at the original size, as many at a time as fit.
-
-    Returns:
-        float32 [U] mean probability inside the mask (0 when it is empty),
-        float32 [U, 4] box and string [U] run lengths.
-    """
-    num_masks = tf.shape(mask_logits)[0]
-    num_pixels = tf.shape(to_original[0])[0] * tf.shape(to_original[1])[0]
-    chunk = tf.maximum(_CHUNK_PIXELS // num_pixels, 1)
-    num_chunks = -(-num_masks // chunk)
-    kinds = (tf.float32, tf.float32, tf.string)
-    shapes = ([None], [None, 4], [None])
-    outputs = tuple(
-        tf.TensorArray(kind, num_chunks, infer_shape=False, element_shape=shape)
-        for kind, shape in zip(kinds, shapes, strict=True)
-    )
-
-    def draw(index: tf.Tensor, written: tuple[tf.TensorArray, ...]):
-        logits = mask_logits[index * chunk : (index + 1) * chunk]
-        values = _draw_chunk(logits, *to_original)
-        return index + 1, tuple(
-            array.write(index, value)
-            for array, value in zip(written, values, strict=True)
-        )
-
-    _, outputs = tf.while_loop(
-        lambda index, _: index < num_chunks, draw, (0, outputs), parallel_iterations=1
-    )
-    return tuple(array.concat() for array in outputs)
-
-
-def _draw_chunk(
-    mask_logits: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Draws float32 [U, h, w] with weights float32 [H, h] and [W, w]."""
-    # Column by column, as run lengths are counted.
-    logits = tf.einsum("uhw,xw->uxh", mask_logits, columns)  # [U, W, h]
-    logits = tf.einsum("uxh,yh->uxy", logits, rows)  # [U, W, H]
-    masks = logits > 0.0
-    inside = tf.where(masks, tf.sigmoid(logits), 0.0)
-    areas = tf.math.count_nonzero(masks, axis=[1, 2], dtype=tf.float32)
-    quality = tf.math.divide_no_nan(tf.reduce_sum(inside, axis=[1, 2]), areas)
-    return quality, _boxes(masks), rle_encoding.encode_columns(masks)
-
-
-def _boxes(columns: tf.Tensor) -> tf.Tensor:
-    """Tight boxes of bool [U, W, H] as float32 [U, 4] xywh_px; zeros when empty."""
-
-    def extent(occupied: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        occupied = tf.cast(occupied, tf.int32)  # [U, length]
-        first = tf.argmax(occupied, axis=1, output_type=tf.int32)
-        beyond = tf.argmax(occupied[:, ::-1], axis=1, output_type=tf.int32)
-        size = tf.shape(occupied)[1] - beyond - first
-        return first, tf.where(tf.reduce_max(occupied, axis=1) > 0, size, 0)
-
-    left, width = extent(tf.reduce_any(columns, axis=2))
-    top, height = extent(tf.reduce_any(columns, axis=1))
-    return tf.cast(tf.stack([left, top, width, height], axis=1), tf.float32)
 
 
 def _resize_weights(

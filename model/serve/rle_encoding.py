@@ -26,10 +26,35 @@ def encode(masks: tf.Tensor) -> tf.Tensor:
 
 def encode_columns(columns: tf.Tensor) -> tf.Tensor:
     """The same for bool [N, W, H], masks that are stored column by column."""
-    num_masks = tf.shape(columns)[0]
-    pixels = tf.reshape(columns, [num_masks, tf.size(columns[:1])])  # [N, W*H]
-    runs, owner = _run_lengths(pixels)
-    owner_starts = tf.searchsorted(owner, tf.range(num_masks + 1))  # [N+1]
+    num_masks, size = tf.shape(columns)[0], tf.size(columns[:1])
+    pixels = tf.reshape(columns, [num_masks, size])  # [N, W*H]
+    before = tf.pad(pixels[:, :-1], [[0, 0], [1, 0]])  # a mask begins after a zero
+    owner, place = tf.unstack(tf.where(tf.math.logical_xor(pixels, before)), axis=1)
+    lengths = tf.math.bincount(
+        tf.cast(owner, tf.int32), minlength=num_masks, maxlength=num_masks
+    )
+    return encode_changes(place, lengths, tf.cast(size, tf.int64))
+
+
+def encode_changes(
+    places: tf.Tensor, lengths: tf.Tensor, num_pixels: tf.Tensor
+) -> tf.Tensor:
+    """The same, from where masks begin and end.
+
+    Args:
+        places: int64 [R], mask by mask; of each ascending, the first pixel inside, the
+            first outside again and so on, counted column by column, below `num_pixels`.
+        lengths: int32 [N], how many places each mask has.
+        num_pixels: int64 [], of an image.
+    """
+    splits = tf.pad(tf.cumsum(lengths), [[1, 0]])  # [N + 1]
+    ends = tf.RaggedTensor.from_row_splits(places, splits, validate=False)
+    # The last run ends with the image.
+    last = tf.fill([tf.size(lengths), 1], num_pixels)
+    last = tf.RaggedTensor.from_tensor(last, row_splits_dtype=splits.dtype)
+    ends = tf.concat([ends, last], axis=1)
+    runs, owner = _run_lengths(ends.values, ends.value_rowids())
+    owner_starts = ends.row_splits
     numbers = _differences(runs, owner, owner_starts)
     codes, emitted = _characters(numbers)
     per_mask = tf.RaggedTensor.from_row_splits(  # [N, (characters)]
@@ -40,18 +65,17 @@ def encode_columns(columns: tf.Tensor) -> tf.Tensor:
     return tf.strings.unicode_encode(per_mask, "UTF-8")
 
 
-def _run_lengths(pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Runs of bool [N, P], the first of zeros: int64 [R], and the mask of each, [R]."""
-    num_masks = tf.shape(pixels)[0]
-    before = tf.pad(pixels[:, :-1], [[0, 0], [1, 0]])  # a mask begins after a zero
-    changes = tf.math.logical_xor(pixels, before)
-    # A change past the last pixel ends the last run of every mask.
-    changes = tf.concat([changes, tf.ones([num_masks, 1], tf.bool)], axis=1)
-    owner, ends = tf.unstack(tf.where(changes), axis=1)  # [R] each, row by row
+def _run_lengths(ends: tf.Tensor, owner: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Runs, the first of zeros, from where they end: int64 [R], and the mask of each.
+
+    Args:
+        ends: int64 [R], ascending within a mask.
+        owner: int32 [R].
+    """
     continued = tf.equal(owner[1:], owner[:-1])
     begins = tf.where(continued, ends[:-1], tf.zeros_like(ends[:-1]))  # [R - 1]
     begins = tf.pad(begins, [[tf.minimum(tf.size(ends), 1), 0]])[: tf.size(ends)]
-    return ends - begins, tf.cast(owner, tf.int32)
+    return ends - begins, owner
 
 
 def _differences(runs: tf.Tensor, owner: tf.Tensor, starts: tf.Tensor) -> tf.Tensor:

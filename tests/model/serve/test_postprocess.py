@@ -153,17 +153,6 @@ def test_images_of_a_batch_keep_their_own_sizes():
         assert decode(together["masks_rle"][row, 0], *size).shape == tuple(size)
 
 
-def test_drawing_in_chunks_changes_nothing(monkeypatch):
-    rng = np.random.default_rng(1)
-    classes = rng.normal(size=(1, 7, 4))
-    masks = rng.normal(size=(1, 7, 8, 8))
-    whole = detect(classes, masks, [32, 32], [[30, 32]], [[40, 50]], 12)
-    monkeypatch.setattr(postprocess, "_CHUNK_PIXELS", 2 * 40 * 50)
-    chunked = detect(classes, masks, [32, 32], [[30, 32]], [[40, 50]], 12)
-    for key, value in whole.items():
-        np.testing.assert_array_equal(chunked[key], value)
-
-
 def test_works_in_a_graph_with_unknown_sizes_and_an_empty_batch():
     shapes = ([None, None, 3], [None, None, None, None], [2], [None, 2], [None, 2])
     kinds = (tf.float32, tf.bfloat16, tf.int32, tf.int32, tf.int32)
