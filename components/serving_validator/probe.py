@@ -30,7 +30,7 @@ def main(model: str, requests: str, answers: str) -> None:
     images = [_image(example) for example in examples]
     asked = []
     for number, (example, image) in enumerate(zip(examples, images, strict=True)):
-        pixels = tf.io.decode_image(image, channels=3, expand_animations=False)
+        pixels = _decode(image)
         inputs = {
             "serving_default": {"image_bytes": tf.constant([image])},
             "serving_tensor": {"images": pixels[None]},
@@ -55,6 +55,13 @@ def main(model: str, requests: str, answers: str) -> None:
 def _image(example: bytes) -> bytes:
     proto = tf.train.Example.FromString(example)
     return proto.features.feature[IMAGE_KEY].bytes_list.value[0]
+
+
+def _decode(image: bytes) -> tf.Tensor:
+    """Pixels as the model's own decoding has them; stored pictures are upright."""
+    if tf.io.is_jpeg(image):
+        return tf.io.decode_jpeg(image, channels=3, dct_method="INTEGER_ACCURATE")
+    return tf.io.decode_png(image, channels=3)
 
 
 def _ask(

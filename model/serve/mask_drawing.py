@@ -5,6 +5,7 @@ that bilinear weights make of them is, so that a mask is drawn between the first
 last row and column that a positive logit reaches.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -54,15 +55,8 @@ def draw(mask_logits: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> Drawn:
     down = _span(tf.reduce_any(positive, axis=2), rows)
     across = _span(tf.reduce_any(positive, axis=1), columns)
     size = (tf.shape(rows)[0], tf.shape(columns)[0])
-    kinds = (tf.float32, tf.float32, tf.int64, tf.int32)
-    shapes = ([], [4], [None], [])
-    count = tf.shape(mask_logits)[0]
-    outputs = tuple(
-        tf.TensorArray(kind, count, infer_shape=False, element_shape=shape)
-        for kind, shape in zip(kinds, shapes, strict=True)
-    )
 
-    def one(index: tf.Tensor, written: tuple[tf.TensorArray, ...]):
+    def one(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
         y, x = (_Span(*(each[index] for each in span)) for span in (down, across))
         # Column by column, as run lengths are counted.
         logits = tf.matmul(
@@ -71,23 +65,37 @@ def draw(mask_logits: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> Drawn:
         logits = tf.matmul(logits, _part(rows, y), transpose_b=True)
         inside = logits > 0.0
         changes = _changes(inside, y.first, x.first, size)
-        values = _quality(logits, inside), _box(inside, y, x), changes, tf.size(changes)
-        return index + 1, tuple(
-            array.write(index, value)
-            for array, value in zip(written, values, strict=True)
-        )
+        return _quality(logits, inside), _box(inside, y, x), changes, tf.size(changes)
 
-    _, outputs = tf.while_loop(
-        lambda index, _: index < count,
-        one,
-        (0, outputs),
-        parallel_iterations=_AT_A_TIME,
-    )
-    quality, boxes, changes, lengths = outputs
+    quality, boxes, changes, lengths = _one_by_one(one, tf.shape(mask_logits)[0])
     rle = rle_encoding.encode_changes(
         changes.concat(), lengths.stack(), tf.cast(size[0] * size[1], tf.int64)
     )
     return Drawn(quality.stack(), boxes.stack(), rle)
+
+
+def _one_by_one(
+    function: Callable[[tf.Tensor], tuple[tf.Tensor, ...]], count: tf.Tensor
+) -> tuple[tf.TensorArray, ...]:
+    """What a function gives of each mask: quality, box, changes and their number."""
+    kinds = (tf.float32, tf.float32, tf.int64, tf.int32)
+    shapes = ([], [4], [None], [])
+    outputs = tuple(
+        tf.TensorArray(kind, count, infer_shape=False, element_shape=shape)
+        for kind, shape in zip(kinds, shapes, strict=True)
+    )
+
+    def write(index: tf.Tensor, written: tuple[tf.TensorArray, ...]):
+        pairs = zip(written, function(index), strict=True)
+        return index + 1, tuple(array.write(index, value) for array, value in pairs)
+
+    _, outputs = tf.while_loop(
+        lambda index, _: index < count,
+        write,
+        (0, outputs),
+        parallel_iterations=_AT_A_TIME,
+    )
+    return outputs
 
 
 def _span(occupied: tf.Tensor, weights: tf.Tensor) -> _Span:

@@ -92,7 +92,7 @@ def decode(
     """Decodes the bytes of a picture, and tells how they are stored.
 
     A plain 8-bit RGB JPEG or PNG is stored byte by byte; anything else is stored as
-    an RGB PNG.
+    an RGB PNG. Whatever is stored is upright and says no other orientation.
 
     Args:
         suffix: of the file's name, `.jpg`; empty for bytes that were in no file.
@@ -109,7 +109,7 @@ def decode(
         _load(image)
     notes: list[tuple[str, str]] = []
     turn = _turn(image, height, width, notes)
-    reason = picture_formats.why_not_plain(image, content)
+    reason = picture_formats.why_not_plain(image, content) or _lie(notes)
     notes += _suffix_notes(picture_formats.STORED_AS.get(image.format or ""), suffix)
     if reason is None and turn is None:
         plain = picture_formats.STORED_AS[image.format or ""]
@@ -193,6 +193,13 @@ def _turn(
         f"the annotations say {width} x {height} px (width x height), the picture has "
         f"{image.width} x {image.height}; correct the annotation file or the picture"
     )
+
+
+def _lie(notes: list[tuple[str, str]]) -> str | None:
+    """Why a picture cannot be stored as it is: a served model turns what says so."""
+    if any(kind == "exif_ignored" for kind, _ in notes):
+        return "says that it is turned, and is not"
+    return None
 
 
 def _orientation(image: Image.Image) -> int:

@@ -1,5 +1,8 @@
+import io
+
 import numpy as np
 import PIL.Image
+import PIL.ImageOps
 import pytest
 import tensorflow as tf
 import tensorflow_transform.beam as tft_beam
@@ -157,11 +160,44 @@ def test_shrinking_equals_pillows_bilinear_filter():
     assert np.abs(found - wanted.astype(float)).max() <= 1.0
 
 
-def test_gray_images_become_three_equal_channels():
-    gray = tf.io.encode_jpeg(tf.fill([8, 8, 1], tf.constant(90, tf.uint8)), "grayscale")
-    found = preprocessing.decode(gray).numpy()
-    assert found.shape == (8, 8, 3)
-    assert (found == found[..., :1]).all()
+def stored(mode, image_format, exif=b""):
+    """A file of noise in a mode of Pillow's, and its 8-bit RGB pixels."""
+    noise = np.random.default_rng(2).integers(0, 256, (21, 30, 4), np.uint8)
+    image = PIL.Image.fromarray(noise, "RGBA")
+    if mode == "I;16":
+        image = PIL.Image.fromarray(noise[..., 0].astype(np.uint16) * 257)
+    image = image.convert(mode) if image.mode != mode else image
+    buffer = io.BytesIO()
+    image.save(buffer, image_format, exif=exif)
+    image = PIL.Image.open(buffer)
+    if mode == "I;16":
+        image = PIL.Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return buffer.getvalue(), np.asarray(image.convert("RGB"))
+
+
+@pytest.mark.parametrize(
+    ("mode", "image_format"),
+    [
+        *[(mode, "JPEG") for mode in ("RGB", "L", "CMYK")],
+        *[(mode, "PNG") for mode in ("RGB", "L", "LA", "P", "RGBA", "I;16", "1")],
+    ],
+)
+def test_every_kind_is_decoded_as_by_pillow(mode, image_format):
+    content, wanted = stored(mode, image_format)
+    np.testing.assert_array_equal(preprocessing.decode(content).numpy(), wanted)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_file_gives_what_its_turned_pixels_give(transform, orientation):
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    content, _ = stored("RGB", "JPEG", exif.tobytes())
+    shown = PIL.ImageOps.exif_transpose(PIL.Image.open(io.BytesIO(content)))
+    found = transform.from_encoded(tf.constant([content]))
+    wanted = transform.from_pixels(np.asarray(shown)[None])
+    for key, value in wanted.items():
+        np.testing.assert_allclose(found[key], value, atol=1e-5)
+    assert found["original_size"].numpy().tolist() == [[*np.asarray(shown).shape[:2]]]
 
 
 def test_given_statistics_need_no_pass_over_the_pixels():

@@ -235,7 +235,7 @@ def test_the_best_of_the_trials_is_trained_with_and_a_second_run_tunes_nothing(
 ):
     space = workspace.Workspace(tmp_path)
     space.create()
-    tune = ("tune.trials=2", "tune.steps=2", f"tune.search={SEARCH}")
+    tune = ("train.steps=3", "tune.trials=2", "tune.steps=2", f"tune.search={SEARCH}")
     states, outcome = run(data, space, *tune)
     assert (states["Tuner"], states["Trainer"]) == ("ran", "ran")
     assert "of 2 trials that came to an end" in outcome.tuned
@@ -245,7 +245,7 @@ def test_the_best_of_the_trials_is_trained_with_and_a_second_run_tunes_nothing(
     info = saved_model.read_info(pathlib.Path(outcome.model) / "Format-Serving")
     trained = json.loads(info["config"])["train"]
     assert trained["learning_rate"] == best["train.learning_rate"]
-    assert trained["epochs"] == 1, "the length is the Trainer's own"
+    assert trained["steps"] == 3, "the length is the Trainer's own"
     assert not any((results.parents[2] / "unfinished").iterdir())
     states, _ = run(data, space, *tune)
     assert (states["Tuner"], states["Trainer"]) == ("cached", "cached")
