@@ -94,6 +94,7 @@ model.examples.epochs                               UT
 model.examples.features                             IGXUTE
 model.examples.mask_crop                            UT
 model.examples.mask_rle                             IUTEV
+model.examples.picture_headers                      X
 model.examples.preprocessing                        XUT
 model.examples.record_files                         IUTEV
 model.examples.repeat_factors                       UT
@@ -132,6 +133,7 @@ model.network.transformer_decoder                   UT
 model.network.window_attention                      UT
 model.run_fn                                        UT
 model.serve.export                                  UTEV
+model.serve.mask_drawing                            UT
 model.serve.model_folder                            UTEV
 model.serve.postprocess                             UTEV
 model.serve.rle_encoding                            UT
