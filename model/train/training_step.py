@@ -1,5 +1,6 @@
 """One update: forward, matching, losses, gradients, over replicas and micro-batches."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -12,6 +13,9 @@ from model.kernels import compute_target
 from model.loss import criterion, matcher
 from model.train import averages, cost, optimizer
 
+# Nothing here branches on tensors in Python, and to look for that in all of the code
+# that is called takes a quarter of the time of tracing.
+_graph = functools.partial(tf.function, autograph=False)
 Batch = dict[str, tf.Tensor]
 _DROPPED_BRANCHES = 5  # `criterion.draw_points` splits the seed into five, from 0
 _STATISTICS = ("moving_mean", "moving_variance")
@@ -74,12 +78,12 @@ class TrainingStep:
         self._num_predictions = model.model_config.decoder.num_layers + 1
         self._statistics = statistics_of(model)
         jit = {"jit_compile": True} if settings.xla else {}
-        self._forward = tf.function(self._predict, **jit)
-        self._cost = tf.function(criterion.matching_costs, **jit)
-        self._losses = tf.function(criterion.loss_terms, **jit)
-        self.compute = tf.function(self._compute)
-        self.apply = tf.function(self._apply)
-        self.skip = tf.function(model_optimizer.skip)
+        self._forward = _graph(self._predict, **jit)
+        self._cost = _graph(criterion.matching_costs, **jit)
+        self._losses = _graph(criterion.loss_terms, **jit)
+        self.compute = _graph(self._compute)
+        self.apply = _graph(self._apply)
+        self.skip = _graph(model_optimizer.skip)
 
     def compute_for(
         self, batch_spec: Mapping[str, tf.TensorSpec]
@@ -89,7 +93,7 @@ class TrainingStep:
         Args:
             batch_spec: `element_spec` of the dataset.
         """
-        return tf.function(self._compute, input_signature=[batch_spec])
+        return _graph(self._compute, input_signature=[batch_spec])
 
     def update(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Computes, and applies what is sound.

@@ -67,6 +67,7 @@ def test_the_graph_ends_in_a_pushed_model(first):
     assert (pathlib.Path(outcome.pushed_to) / "saved_model.pb").is_file()
 
 
+@pytest.mark.slow
 def test_epochs_become_steps_once_the_images_are_counted(first, data, space):
     epoch = ("train.steps=null", "train.epochs=1", "train.batch_size=4")
     assert run(data, space, "name=counted", *epoch)[0]["Trainer"] == "ran"
@@ -205,6 +206,7 @@ def test_a_changed_annotation_trains_again_and_ctrl_c_leaves_nothing_half_made(
     assert "baseline" in outcome.reasons["CocoEvaluator"]
 
 
+@pytest.mark.slow
 def test_a_training_that_starts_from_the_pushed_model_names_it_and_another_trains_anew(
     first, data, space
 ):
