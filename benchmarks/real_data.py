@@ -194,7 +194,7 @@ def page(runs: Sequence[Run]) -> str:
         "on, so it is a little too good; the last step's is beside it. Repeats differ",
         f"in `train.seed`. The goal: {name} {mask_ap:.2f} in {minutes} minutes.",
         "Minutes count where the load, the mean of the last 15 minutes, is about the",
-        "number of cores: beside other work a training waits.",
+        "number of cores: beside other work, or held up, a training waits.",
         "",
         f"Machine: {'; '.join(machines)}.",
         "",
@@ -224,8 +224,8 @@ def _row(runs: Sequence[Run]) -> str:
         f"{np.mean([run.mask_ap50 for run in runs]):.3f}",
         f"{np.mean([run.last_mask_ap for run in runs]):.3f}",
         f"{np.mean([run.step for run in runs]):.0f} of {runs[0].steps}",
-        f"{np.mean([run.minutes for run in runs]):.0f}",
-        f"{np.mean([run.load for run in runs]):.1f}",
+        ", ".join(f"{run.minutes:.0f}" for run in runs),
+        ", ".join(f"{run.load:.1f}" for run in runs),
     ]
     return f"| {' | '.join(cells)} |"
 

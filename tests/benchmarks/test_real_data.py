@@ -18,7 +18,9 @@ def test_a_line_has_the_mean_and_every_repeat():
         dataclasses.replace(_RUN, seed=1, mask_ap=0.25, minutes=10.0),
     ]
     row = "| nuts | 4 | small.yaml | 3 | **0.500** | 0.500, 0.250, 0.750 | 0.700 | "
-    assert f"{row}0.400 | 900 of 1200 | 20 | 2.0 |" in real_data.page(runs)
+    assert f"{row}0.400 | 900 of 1200 | 20, 10, 30 | 2.0, 2.0, 2.0 |" in real_data.page(
+        runs
+    )
 
 
 def test_variants_of_a_set_stand_together_as_they_are_listed():
